@@ -1,0 +1,168 @@
+//! Turns failures an operator can act on into plain advice: ports in use, a database that cannot be
+//! read.
+
+use std::{
+	io::{self, ErrorKind},
+	net::{IpAddr, SocketAddr, TcpListener},
+	panic,
+	path::{Path, PathBuf},
+	process, thread,
+};
+
+use sc_cli::Error;
+use sc_network::{multiaddr::Protocol, Multiaddr};
+use sc_service::{config::Configuration, DatabaseSource, Error as ServiceError};
+use sp_blockchain::Error as ClientError;
+use tokio::signal::unix::{signal, SignalKind};
+
+/// Fails if a port the node was told to listen on belongs to another process.
+///
+/// The SDK does not: its network goes on without the address, its RPC server picks a random port, its
+/// Prometheus server logs a line. Each leaves a node that runs and cannot be reached.
+pub fn require_free_ports(config: &Configuration) -> Result<(), Error> {
+	let peer_to_peer = config.network.listen_addresses.iter().filter_map(tcp_address);
+	for address in peer_to_peer {
+		require_free_port(address, "peer-to-peer", "--port")?;
+	}
+	let rpc = config.rpc.addr.iter().flatten().filter(|endpoint| !endpoint.is_optional);
+	for endpoint in rpc {
+		require_free_port(endpoint.listen_addr, "JSON-RPC", "--rpc-port")?;
+	}
+	if let Some(prometheus) = &config.prometheus_config {
+		require_free_port(prometheus.port, "Prometheus", "--prometheus-port")?;
+	}
+	Ok(())
+}
+
+/// Port 0 means any free port. Failures other than a taken port (no IPv6 on this machine, say) are left to
+/// the server itself.
+fn require_free_port(address: SocketAddr, service: &str, option: &str) -> Result<(), Error> {
+	match TcpListener::bind(address) {
+		Err(error) if error.kind() == ErrorKind::AddrInUse => Err(plain(format!(
+			"{service} port {} is already in use, perhaps by another node. Stop that process or choose \
+			 another port with {option}.",
+			address.port(),
+		))),
+		_ => Ok(()),
+	}
+}
+
+/// The socket of an address like `/ip4/0.0.0.0/tcp/30333` or `…/tcp/30333/ws`.
+fn tcp_address(address: &Multiaddr) -> Option<SocketAddr> {
+	let mut protocols = address.iter();
+	let ip = match protocols.next()? {
+		Protocol::Ip4(ip) => IpAddr::V4(ip),
+		Protocol::Ip6(ip) => IpAddr::V6(ip),
+		_ => return None,
+	};
+	match protocols.next()? {
+		Protocol::Tcp(port) => Some(SocketAddr::new(ip, port)),
+		_ => None,
+	}
+}
+
+/// Ends the process with advice when a read from the database fails in a way that nobody can catch.
+///
+/// The database interface of the SDK has no way to return a failed read, so it panics, possibly in the
+/// middle of a runtime call where the panic would be taken for a failure of the runtime. And the tables
+/// are mapped into memory, so reading beyond the end of a file that was cut short is a bus error.
+///
+/// Call after `create_runner`, which sets the SDK's own panic hook.
+pub fn watch_database(database: &DatabaseSource) -> Result<(), Error> {
+	explain_panics(database_path(database));
+	explain_bus_errors(database_path(database)).map_err(Error::Io)
+}
+
+/// Places whose panics mean that what was read makes no sense. A panic elsewhere is a bug and is reported
+/// as one.
+const READERS: [&str; 4] = ["parity-db-", "sc-client-db-", "sp-state-machine-", "aux_schema.rs"];
+
+fn explain_panics(path: PathBuf) {
+	let report_bug = panic::take_hook();
+	panic::set_hook(Box::new(move |info| {
+		let source = info.location().map_or("", |location| location.file());
+		if !READERS.iter().any(|reader| source.contains(reader)) {
+			return report_bug(info);
+		}
+		let payload = info.payload();
+		let message = payload
+			.downcast_ref::<String>()
+			.map(String::as_str)
+			.or_else(|| payload.downcast_ref::<&str>().copied())
+			.unwrap_or("no message");
+		exit_with(&database_advice(message, &path));
+	}));
+}
+
+/// The thread that faults tries the same instruction again and again, so another one has to end the
+/// process: one that never reads the database.
+fn explain_bus_errors(path: PathBuf) -> io::Result<()> {
+	const SIGBUS: i32 = if cfg!(target_os = "linux") { 7 } else { 10 };
+
+	let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+	let mut bus_errors = {
+		let _context = runtime.enter();
+		signal(SignalKind::from_raw(SIGBUS))?
+	};
+	thread::Builder::new().name("bus-errors".into()).spawn(move || {
+		runtime.block_on(bus_errors.recv());
+		exit_with(&database_advice("a file is shorter than it should be (bus error)", &path));
+	})?;
+	Ok(())
+}
+
+/// Adds advice to an error on the way to an open database: after reading a genesis that is known to be
+/// there, every error of the client means that the database does not hold what it should.
+pub fn explain_opening_error(error: ServiceError, database: &DatabaseSource) -> Error {
+	match error {
+		ServiceError::Client(error) => {
+			plain(database_advice(&error.to_string(), &database_path(database)))
+		},
+		other => Error::Service(other),
+	}
+}
+
+/// Adds advice to an error of a command if it comes from the database, and leaves others alone: a block
+/// that does not exist may have been asked for.
+pub fn explain_error(error: Error, database: &DatabaseSource) -> Error {
+	let client_error = match &error {
+		Error::Client(error) | Error::Service(ServiceError::Client(error)) => error,
+		_ => return error,
+	};
+	match client_error {
+		ClientError::Backend(_) | ClientError::DatabaseError(_) | ClientError::StateDatabase(_) => {
+			plain(database_advice(&client_error.to_string(), &database_path(database)))
+		},
+		_ => error,
+	}
+}
+
+fn database_advice(failure: &str, path: &Path) -> String {
+	let path = path.display();
+	if failure.contains("Database file is in use") {
+		return format!(
+			"{failure}\nAnother node is running on the database at {path}. Stop it, or choose another \
+			 directory with --base-path.",
+		);
+	}
+	format!(
+		"the database cannot be used: {failure}\nWhat is at {path} is damaged, or was written by other \
+		 software or for another chain.\nTo start over, run `purge-chain` with the same --chain and \
+		 --base-path and let the node synchronise again (keys are not touched), or restore the directory \
+		 from a backup. If it happens again, check the disk and the memory of this machine.",
+	)
+}
+
+fn database_path(database: &DatabaseSource) -> PathBuf {
+	database.path().map(Path::to_owned).unwrap_or_default()
+}
+
+/// An error that is shown as it is, without the category in front that the SDK gives to texts.
+fn plain(message: String) -> Error {
+	Error::Application(message.into())
+}
+
+fn exit_with(message: &str) -> ! {
+	eprintln!("Error: {message}");
+	process::exit(1)
+}

@@ -1,0 +1,11 @@
+//! What the pallet promises, one file per topic.
+
+mod base_models;
+mod conservation;
+mod deadlines;
+mod disputes;
+mod licences;
+mod models;
+mod request;
+mod training;
+mod transitions;

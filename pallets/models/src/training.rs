@@ -1,0 +1,210 @@
+//! The life of a training job up to delivery: request, assignment, start, decline, cancellation.
+
+use crate::{
+	escrow::TrainingJobOf,
+	pallet::*,
+	types::{Phase, TimeoutCause, TrainingJob, TrainingOrder, TrainingResult},
+};
+use codec::Encode;
+use frame_support::{ensure, storage::with_storage_layer, traits::Get};
+use frame_system::pallet_prelude::BlockNumberFor;
+use openledger_primitives::{
+	jobs::{JobKind, JobOutcome},
+	traits::WorkerPool,
+	TrainingJobId,
+};
+use sp_runtime::{traits::Saturating, DispatchError, DispatchResult};
+
+impl<T: Config> Pallet<T> {
+	pub(crate) fn do_request_training(
+		creator: T::AccountId,
+		order: TrainingOrder<BlockNumberFor<T>>,
+	) -> Result<TrainingJobId, DispatchError> {
+		ensure!(order.budget >= T::MinTrainingBudget::get(), Error::<T>::BudgetTooSmall);
+		ensure!(
+			order.training_blocks >= T::MinTrainingPeriod::get()
+				&& order.training_blocks <= T::MaxTrainingPeriod::get(),
+			Error::<T>::TrainingPeriodOutOfRange
+		);
+		Self::check_eligibility(
+			&creator,
+			order.base,
+			&order.sources,
+			order.commercial,
+			&order.licence,
+		)
+		.map_err(Self::refuse)?;
+
+		let id = NextTrainingJobId::<T>::try_mutate(|next| {
+			let id = *next;
+			*next = id.next().ok_or(Error::<T>::IdsUsedUp)?;
+			Ok::<_, DispatchError>(id)
+		})?;
+		Self::open_escrow(id, &creator, order.budget)?;
+		Self::use_base_model(order.base);
+		JobsOf::<T>::insert(&creator, id, ());
+		Self::deposit_event(Event::TrainingRequested {
+			job: id,
+			creator: creator.clone(),
+			base: order.base,
+			budget: order.budget,
+		});
+
+		let now = Self::now();
+		let expires_at = now.saturating_add(T::OpenPeriod::get());
+		let job = TrainingJob {
+			creator,
+			order,
+			requested_at: now,
+			assignments: 0,
+			phase: Phase::Open { expires_at },
+		};
+		Self::assign_or_leave_open(id, job);
+		Ok(id)
+	}
+
+	pub(crate) fn do_assign_training(id: TrainingJobId) -> DispatchResult {
+		let job = Self::existing_job(id)?;
+		ensure!(matches!(job.phase, Phase::Open { .. }), Error::<T>::WrongPhase);
+		Self::ensure_in_time(&job)?;
+		Self::assign(id, job).map_err(|(_, error)| error)
+	}
+
+	pub(crate) fn do_start_training(who: T::AccountId, id: TrainingJobId) -> DispatchResult {
+		let job = Self::existing_job(id)?;
+		let Phase::Assigned { worker, .. } = &job.phase else {
+			return Err(Error::<T>::WrongPhase.into());
+		};
+		ensure!(T::Workers::is_operator(worker, &who), Error::<T>::NotOperator);
+		Self::ensure_in_time(&job)?;
+		let worker = worker.clone();
+		let deliver_by = Self::now().saturating_add(job.order.training_blocks);
+		Self::set_phase(id, job, Phase::Running { worker: worker.clone(), deliver_by });
+		Self::deposit_event(Event::TrainingStarted { job: id, worker, deliver_by });
+		Ok(())
+	}
+
+	pub(crate) fn do_decline_training(who: T::AccountId, id: TrainingJobId) -> DispatchResult {
+		let job = Self::existing_job(id)?;
+		let Phase::Assigned { worker, .. } = &job.phase else {
+			return Err(Error::<T>::WrongPhase.into());
+		};
+		ensure!(T::Workers::is_operator(worker, &who), Error::<T>::NotOperator);
+		Self::ensure_in_time(&job)?;
+		T::Workers::release(worker, JobOutcome::Released);
+		Self::deposit_event(Event::TrainingDeclined { job: id, worker: worker.clone() });
+		if job.assignments >= T::MaxAssignments::get() {
+			return Self::time_out(id, job, TimeoutCause::AttemptsUsedUp);
+		}
+		// Not assigned again at once: with few workers free it would be the same one, who just said
+		// that it cannot.
+		let expires_at = Self::now().saturating_add(T::OpenPeriod::get());
+		Self::set_phase(id, job, Phase::Open { expires_at });
+		Ok(())
+	}
+
+	pub(crate) fn do_deliver_training(
+		who: T::AccountId,
+		id: TrainingJobId,
+		result: TrainingResult,
+	) -> DispatchResult {
+		let job = Self::existing_job(id)?;
+		let Phase::Running { worker, .. } = &job.phase else {
+			return Err(Error::<T>::WrongPhase.into());
+		};
+		ensure!(T::Workers::is_operator(worker, &who), Error::<T>::NotOperator);
+		Self::ensure_in_time(&job)?;
+		ensure!(!result.adapter_hash.is_zero(), Error::<T>::EmptyResult);
+		let worker = worker.clone();
+		let settle_at = Self::now().saturating_add(T::ChallengePeriod::get());
+		Self::set_phase(id, job, Phase::Delivered { worker: worker.clone(), result, settle_at });
+		Self::deposit_event(Event::TrainingDelivered { job: id, worker, result, settle_at });
+		Ok(())
+	}
+
+	pub(crate) fn do_cancel_training(who: T::AccountId, id: TrainingJobId) -> DispatchResult {
+		let job = Self::existing_job(id)?;
+		ensure!(
+			matches!(job.phase, Phase::Open { .. } | Phase::Assigned { .. }),
+			Error::<T>::WrongPhase
+		);
+		ensure!(who == job.creator, Error::<T>::NotCreator);
+		Self::ensure_in_time(&job)?;
+		if let Some(worker) = job.phase.assigned_worker() {
+			T::Workers::release(worker, JobOutcome::Released);
+		}
+		Self::refund_escrow(id, &job)?;
+		let at = Self::now();
+		Self::set_phase(id, job, Phase::Cancelled { at, forget_at: Self::forget_at(at) });
+		Self::deposit_event(Event::TrainingCancelled { job: id });
+		Ok(())
+	}
+
+	/// The worker did not start in time: a strike, and the next worker.
+	pub(crate) fn replace_worker(
+		id: TrainingJobId,
+		mut job: TrainingJobOf<T>,
+		late: T::AccountId,
+	) -> DispatchResult {
+		T::Workers::release(&late, JobOutcome::TimedOut);
+		Self::deposit_event(Event::StartMissed { job: id, worker: late });
+		if job.assignments >= T::MaxAssignments::get() {
+			return Self::time_out(id, job, TimeoutCause::AttemptsUsedUp);
+		}
+		Agenda::<T>::remove(job.phase.deadline(), id);
+		let expires_at = Self::now().saturating_add(T::OpenPeriod::get());
+		job.phase = Phase::Open { expires_at };
+		Self::assign_or_leave_open(id, job);
+		Ok(())
+	}
+
+	/// Ends a job without a result: the budget goes back.
+	pub(crate) fn time_out(
+		id: TrainingJobId,
+		job: TrainingJobOf<T>,
+		cause: TimeoutCause<T::AccountId>,
+	) -> DispatchResult {
+		Self::refund_escrow(id, &job)?;
+		let at = Self::now();
+		let forget_at = Self::forget_at(at);
+		Self::set_phase(id, job, Phase::TimedOut { cause: cause.clone(), at, forget_at });
+		Self::deposit_event(Event::TrainingTimedOut { job: id, cause });
+		Ok(())
+	}
+
+	/// Assigns a worker to an open job, or stores it as it is when none is free.
+	fn assign_or_leave_open(id: TrainingJobId, job: TrainingJobOf<T>) {
+		if let Err((job, _)) = Self::assign(id, job) {
+			let phase = job.phase.clone();
+			Self::set_phase(id, job, phase);
+		}
+	}
+
+	/// Assigns a worker to an open job. Gives the job back with the pool's reason if it has none.
+	fn assign(
+		id: TrainingJobId,
+		mut job: TrainingJobOf<T>,
+	) -> Result<(), (TrainingJobOf<T>, DispatchError)> {
+		let attempt = job.assignments.saturating_add(1);
+		let subject = (b"train", id, attempt).encode();
+		// In its own layer, because the request goes on when the pool refuses.
+		let assignment = with_storage_layer::<_, DispatchError, _>(|| {
+			T::Workers::assign(JobKind::Training, job.order.base, &subject).map_err(Into::into)
+		});
+		let assignment = match assignment {
+			Ok(assignment) => assignment,
+			Err(error) => return Err((job, error)),
+		};
+		let start_by = Self::now().saturating_add(T::StartPeriod::get());
+		job.assignments = attempt;
+		Self::set_phase(id, job, Phase::Assigned { worker: assignment.worker.clone(), start_by });
+		Self::deposit_event(Event::TrainingAssigned {
+			job: id,
+			worker: assignment.worker,
+			operator: assignment.operator,
+			attempt,
+			start_by,
+		});
+		Ok(())
+	}
+}

@@ -1,0 +1,7 @@
+mod assignment;
+mod availability;
+mod bond;
+mod invariants;
+mod pools;
+mod registration;
+mod slashing;

@@ -1,0 +1,1 @@
+//! Networks of real node processes on loopback, driven by real clients.

@@ -6,14 +6,14 @@ use std::{
 	net::{IpAddr, SocketAddr, TcpListener},
 	panic,
 	path::{Path, PathBuf},
-	process, thread,
+	process,
+	sync::OnceLock,
 };
 
 use sc_cli::Error;
 use sc_network::{multiaddr::Protocol, Multiaddr};
 use sc_service::{config::Configuration, DatabaseSource, Error as ServiceError};
 use sp_blockchain::Error as ClientError;
-use tokio::signal::unix::{signal, SignalKind};
 
 /// Fails if a port the node was told to listen on belongs to another process.
 ///
@@ -69,8 +69,10 @@ fn tcp_address(address: &Multiaddr) -> Option<SocketAddr> {
 ///
 /// Call after `create_runner`, which sets the SDK's own panic hook.
 pub fn watch_database(database: &DatabaseSource) -> Result<(), Error> {
-	explain_panics(database_path(database));
-	explain_bus_errors(database_path(database)).map_err(Error::Io)
+	let path = database_path(database);
+	explain_bus_errors(&path)?;
+	explain_panics(path);
+	Ok(())
 }
 
 /// Places whose panics mean that what was read makes no sense. A panic elsewhere is a bug and is reported
@@ -90,25 +92,44 @@ fn explain_panics(path: PathBuf) {
 			.map(String::as_str)
 			.or_else(|| payload.downcast_ref::<&str>().copied())
 			.unwrap_or("no message");
-		exit_with(&database_advice(message, &path));
+		eprintln!("Error: {}", database_advice(message, &path));
+		process::exit(1);
 	}));
 }
 
-/// The thread that faults tries the same instruction again and again, so another one has to end the
-/// process: one that never reads the database.
-fn explain_bus_errors(path: PathBuf) -> io::Result<()> {
-	const SIGBUS: i32 = if cfg!(target_os = "linux") { 7 } else { 10 };
+/// What the handler of bus errors prints. It may not allocate, so the text is made beforehand.
+static BUS_ERROR_ADVICE: OnceLock<String> = OnceLock::new();
 
-	let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
-	let mut bus_errors = {
-		let _context = runtime.enter();
-		signal(SignalKind::from_raw(SIGBUS))?
+fn explain_bus_errors(path: &Path) -> io::Result<()> {
+	let advice = database_advice("a file is shorter than it should be (bus error)", path);
+	BUS_ERROR_ADVICE.get_or_init(|| format!("Error: {advice}\n"));
+
+	let handler: extern "C" fn(libc::c_int) = on_bus_error;
+	// SAFETY: all zeros is a valid `sigaction`, and the handler, which stays for the life of the process,
+	// calls nothing but functions that a signal handler may call. Not through tokio or a crate for
+	// signals: they call the handler of the standard library first, which restores the default action.
+	let status = unsafe {
+		let mut action: libc::sigaction = std::mem::zeroed();
+		action.sa_sigaction = handler as libc::sighandler_t;
+		action.sa_flags = libc::SA_ONSTACK;
+		libc::sigaction(libc::SIGBUS, &action, std::ptr::null_mut())
 	};
-	thread::Builder::new().name("bus-errors".into()).spawn(move || {
-		runtime.block_on(bus_errors.recv());
-		exit_with(&database_advice("a file is shorter than it should be (bus error)", &path));
-	})?;
-	Ok(())
+	if status == 0 {
+		Ok(())
+	} else {
+		Err(io::Error::last_os_error())
+	}
+}
+
+extern "C" fn on_bus_error(_signal: libc::c_int) {
+	// SAFETY: `write` and `_exit` may be called in a signal handler, and the text is never changed once it
+	// is there.
+	unsafe {
+		if let Some(advice) = BUS_ERROR_ADVICE.get() {
+			libc::write(libc::STDERR_FILENO, advice.as_ptr().cast(), advice.len());
+		}
+		libc::_exit(1)
+	}
 }
 
 /// Adds advice to an error on the way to an open database: after reading a genesis that is known to be
@@ -160,9 +181,4 @@ fn database_path(database: &DatabaseSource) -> PathBuf {
 /// An error that is shown as it is, without the category in front that the SDK gives to texts.
 fn plain(message: String) -> Error {
 	Error::Application(message.into())
-}
-
-fn exit_with(message: &str) -> ! {
-	eprintln!("Error: {message}");
-	process::exit(1)
 }

@@ -1,6 +1,7 @@
 //! The attribution claim: which contributions an answer owes its content to.
 
-use crate::{shares, BoundedVec, ConstU32, ContributionId, ModelId, RequestId, H256};
+use crate::{shares, Balance, BoundedVec, ConstU32, ContributionId, ModelId, RequestId, H256};
+use alloc::vec::Vec;
 use codec::{Decode, DecodeWithMemTracking, Encode, MaxEncodedLen};
 use scale_info::TypeInfo;
 
@@ -12,7 +13,15 @@ pub const CLAIM_PARTS: u32 = 1_000_000;
 
 /// One contribution's share of an answer.
 #[derive(
-	Clone, Copy, PartialEq, Eq, Debug, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen,
+	Clone,
+	Copy,
+	PartialEq,
+	Eq,
+	Debug,
+	Encode,
+	Decode,
+	DecodeWithMemTracking,
+	MaxEncodedLen,
 	TypeInfo,
 )]
 pub struct ContributionShare {
@@ -78,9 +87,8 @@ impl AttributionClaim {
 
 	/// Divides `amount` planks over the shares, in the claim's order; the parts sum to `amount`.
 	/// `None` when the claim names nobody.
-	pub fn divide(&self, amount: u128) -> Option<alloc::vec::Vec<u128>> {
-		let weights: alloc::vec::Vec<u64> =
-			self.shares.iter().map(|share| u64::from(share.parts)).collect();
+	pub fn divide(&self, amount: Balance) -> Option<Vec<Balance>> {
+		let weights: Vec<u64> = self.shares.iter().map(|share| u64::from(share.parts)).collect();
 		shares::divide(amount, &weights)
 	}
 }

@@ -8,7 +8,7 @@
 use crate::H256;
 use blake2::{digest::consts::U32, Blake2b, Digest};
 
-/// Hashes `parts`, one after the other, under `domain` (at most 255 bytes; ours are short ASCII).
+/// Hashes `parts`, one after the other, under `domain`: ASCII of at most 255 bytes.
 pub fn hash(domain: &'static str, parts: &[&[u8]]) -> H256 {
 	let mut state = Blake2b::<U32>::new();
 	let domain = domain.as_bytes();

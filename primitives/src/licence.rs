@@ -14,8 +14,19 @@ pub const BASIS_POINTS: u16 = 10_000;
 
 /// What data or a model may be used for. A set, as bits.
 #[derive(
-	Clone, Copy, PartialEq, Eq, Debug, Default, Encode, Decode, DecodeWithMemTracking,
-	MaxEncodedLen, TypeInfo, Serialize, Deserialize,
+	Clone,
+	Copy,
+	PartialEq,
+	Eq,
+	Debug,
+	Default,
+	Encode,
+	Decode,
+	DecodeWithMemTracking,
+	MaxEncodedLen,
+	TypeInfo,
+	Serialize,
+	Deserialize,
 )]
 pub struct Purposes(pub u8);
 
@@ -49,8 +60,18 @@ impl Purposes {
 
 /// The terms under which data or a base model may be used.
 #[derive(
-	Clone, Copy, PartialEq, Eq, Debug, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen,
-	TypeInfo, Serialize, Deserialize,
+	Clone,
+	Copy,
+	PartialEq,
+	Eq,
+	Debug,
+	Encode,
+	Decode,
+	DecodeWithMemTracking,
+	MaxEncodedLen,
+	TypeInfo,
+	Serialize,
+	Deserialize,
 )]
 pub struct LicenceTerms {
 	/// Whether it may be used to earn money.
@@ -83,38 +104,58 @@ impl LicenceTerms {
 		self.purposes.is_valid() && self.revenue_share <= BASIS_POINTS
 	}
 
-	/// Whether terms of something made from this may be `other`: what this forbids, `other` forbids.
-	fn is_kept_by(&self, other: &LicenceTerms) -> bool {
-		// Share-alike: others must be able to do with the derivative what they could do with this.
-		other.derivatives >= self.derivatives
-			&& other.commercial == self.commercial
-			&& other.share_alike
+	/// Whether `made`, the terms of something made from this, keep these share-alike terms: others
+	/// can do with it what they could do with this (derivatives, commercial use, purposes), cannot
+	/// earn money with it where this forbids it, and have to share alike themselves.
+	fn is_kept_by(&self, made: &LicenceTerms) -> bool {
+		made.share_alike
+			&& made.derivatives >= self.derivatives
+			&& made.commercial == self.commercial
+			&& made.purposes.contains(self.purposes)
 	}
 }
 
 /// What somebody wants to do.
 #[derive(
-	Clone, Copy, PartialEq, Eq, Debug, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen,
+	Clone,
+	Copy,
+	PartialEq,
+	Eq,
+	Debug,
+	Encode,
+	Decode,
+	DecodeWithMemTracking,
+	MaxEncodedLen,
 	TypeInfo,
 )]
 pub struct Use {
-	/// The purposes, all of which must be allowed.
+	/// The purposes, at least one, all of which must be allowed.
 	pub purposes: Purposes,
 	/// Whether money will be earned with it.
 	pub commercial: bool,
-	/// Whether something new is made, and under which terms it will stand.
+	/// The terms of what is made, if something new is. Training makes something new whether or not
+	/// its terms are named; unnamed terms keep no share-alike licence.
 	pub derivative: Option<LicenceTerms>,
 	/// Until when it will be used, in Unix seconds; `None` is for ever.
 	pub until: Option<UnixSeconds>,
 }
 
-/// Why a set of licences does not allow a use. The first reason found, in the order of the fields.
+/// Why a set of licences does not allow a use: the first reason found, licence by licence, within
+/// one licence in the order of this list.
 #[derive(
-	Clone, Copy, PartialEq, Eq, Debug, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen,
+	Clone,
+	Copy,
+	PartialEq,
+	Eq,
+	Debug,
+	Encode,
+	Decode,
+	DecodeWithMemTracking,
+	MaxEncodedLen,
 	TypeInfo,
 )]
 pub enum LicenceConflict {
-	/// A licence does not name the purpose.
+	/// A licence does not name the purpose, or the use names none that exists.
 	#[codec(index = 0)]
 	PurposeNotAllowed,
 	/// A licence forbids earning money.
@@ -134,11 +175,16 @@ pub enum LicenceConflict {
 	RevenueSharesExceedWhole,
 }
 
-/// Whether all of `licences` together allow `wanted`, and if not, why not.
+/// Whether all of `licences` together allow `wanted`, and if not, why not. One licence more never
+/// allows more.
 pub fn allows<'a>(
 	licences: impl IntoIterator<Item = &'a LicenceTerms>,
 	wanted: &Use,
 ) -> Result<(), LicenceConflict> {
+	if !wanted.purposes.is_valid() {
+		return Err(LicenceConflict::PurposeNotAllowed);
+	}
+	let makes_new = wanted.derivative.is_some() || wanted.purposes.contains(Purposes::TRAINING);
 	let mut revenue: u32 = 0;
 	for terms in licences {
 		if !terms.purposes.contains(wanted.purposes) {
@@ -147,11 +193,12 @@ pub fn allows<'a>(
 		if wanted.commercial && !terms.commercial {
 			return Err(LicenceConflict::CommercialUseForbidden);
 		}
-		if let Some(made) = &wanted.derivative {
+		if makes_new {
 			if !terms.derivatives {
 				return Err(LicenceConflict::DerivativesForbidden);
 			}
-			if terms.share_alike && !terms.is_kept_by(made) {
+			let is_kept = wanted.derivative.as_ref().is_some_and(|made| terms.is_kept_by(made));
+			if terms.share_alike && !is_kept {
 				return Err(LicenceConflict::ShareAlikeNotKept);
 			}
 		}

@@ -86,7 +86,7 @@ fn mountains(leaves: u32) -> impl Iterator<Item = Mountain> {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct RangeFull;
 
-/// What the chain keeps of a range: its size and its peaks. At most 1,028 bytes.
+/// What the chain keeps of a range: its size and its peaks. At most 1,029 bytes.
 #[derive(
 	Clone, PartialEq, Eq, Debug, Default, Encode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo,
 )]
@@ -306,8 +306,7 @@ impl RecordProof {
 	pub fn verify(&self, version_root: H256, record_leaf: H256) -> Result<(), RecordProofFault> {
 		let contribution_root =
 			self.record.root(record_leaf).ok_or(RecordProofFault::MalformedRecordPath)?;
-		let leaf =
-			contribution_leaf(self.contribution, contribution_root, self.record.leaf_count);
+		let leaf = contribution_leaf(self.contribution, contribution_root, self.record.leaf_count);
 		let root = self.range.root(leaf).ok_or(RecordProofFault::MalformedRangePath)?;
 		if root == version_root {
 			Ok(())

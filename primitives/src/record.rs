@@ -22,7 +22,7 @@
 //! that [`UNICODE_VERSION`] does not know yet could have another normal form later, so everybody
 //! who makes leaves must use the same version of the tables or a later one of the same crate.
 
-use crate::{hashing, H256};
+use crate::{hashing, merkle, H256};
 use alloc::{string::String, vec::Vec};
 use unicode_normalization::UnicodeNormalization;
 
@@ -213,4 +213,12 @@ pub fn record_leaf(salt: &[u8; 32], canonical: &[u8]) -> H256 {
 /// right one.
 pub fn salt_hash(salt: &[u8; 32]) -> H256 {
 	hashing::hash("openledger/record-salt", &[salt])
+}
+
+/// The commitment to the salts of a contribution's records, in the order of the records: the Merkle
+/// root over their [`salt_hash`]es, so that one salt can be shown without the others. `None` when
+/// there are none, or 2^32 or more.
+pub fn salts_root(salts: &[[u8; 32]]) -> Option<H256> {
+	let hashes: Vec<H256> = salts.iter().map(salt_hash).collect();
+	merkle::root(&hashes)
 }

@@ -24,9 +24,9 @@ pub fn divide(amount: Balance, weights: &[u64]) -> Option<Vec<Balance>> {
 	let mut remainders: Vec<(U256, usize)> = Vec::with_capacity(weights.len());
 	let mut given: Balance = 0;
 	for (index, weight) in weights.iter().enumerate() {
-		// amount < 2^128 and weight < 2^64: the product fits 256 bits, the quotient is below amount.
-		let product = U256::from(amount).full_mul(U256::from(*weight));
-		let product = U256::try_from(product).ok()?;
+		// amount < 2^128 and weight < 2^64, so the product fits; weight ≤ total, so the quotient is at
+		// most amount.
+		let product = U256::from(amount).checked_mul(U256::from(*weight))?;
 		let part = product.checked_div(total)?.low_u128();
 		remainders.push((product.checked_rem(total)?, index));
 		given = given.checked_add(part)?;
@@ -45,8 +45,18 @@ pub fn divide(amount: Balance, weights: &[u64]) -> Option<Vec<Balance>> {
 /// How a fee is split, in basis points of the whole. Valid only when the parts sum to
 /// [`BASIS_POINTS`], 100 %.
 #[derive(
-	Clone, Copy, PartialEq, Eq, Debug, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen,
-	TypeInfo, Serialize, Deserialize,
+	Clone,
+	Copy,
+	PartialEq,
+	Eq,
+	Debug,
+	Encode,
+	Decode,
+	DecodeWithMemTracking,
+	MaxEncodedLen,
+	TypeInfo,
+	Serialize,
+	Deserialize,
 )]
 pub struct FeeSplit {
 	/// To those whose data caused the answer.
@@ -79,7 +89,8 @@ impl FeeSplit {
 		sum == u32::from(BASIS_POINTS)
 	}
 
-	/// Splits `fee` planks; the parts sum to `fee`. `None` when the split is all zero.
+	/// Splits `fee` planks in these proportions; the parts sum to `fee`. `None` when the split is all
+	/// zero.
 	pub fn divide(&self, fee: Balance) -> Option<FeeParts> {
 		let weights =
 			[self.contributors, self.host, self.model_owner, self.validators, self.treasury];
@@ -98,8 +109,19 @@ impl FeeSplit {
 
 /// A fee in its parts, in planks.
 #[derive(
-	Clone, Copy, PartialEq, Eq, Debug, Default, Encode, Decode, DecodeWithMemTracking,
-	MaxEncodedLen, TypeInfo, Serialize, Deserialize,
+	Clone,
+	Copy,
+	PartialEq,
+	Eq,
+	Debug,
+	Default,
+	Encode,
+	Decode,
+	DecodeWithMemTracking,
+	MaxEncodedLen,
+	TypeInfo,
+	Serialize,
+	Deserialize,
 )]
 pub struct FeeParts {
 	/// To those whose data caused the answer.

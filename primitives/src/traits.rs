@@ -20,7 +20,15 @@ pub type TrainingSources = BoundedVec<DatanetVersion, ConstU32<MAX_TRAINING_SOUR
 
 /// What a published datanet version commits to.
 #[derive(
-	Clone, Copy, PartialEq, Eq, Debug, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen,
+	Clone,
+	Copy,
+	PartialEq,
+	Eq,
+	Debug,
+	Encode,
+	Decode,
+	DecodeWithMemTracking,
+	MaxEncodedLen,
 	TypeInfo,
 )]
 pub struct VersionCommitment {

@@ -1,1 +1,22 @@
 //! Networks of real node processes on loopback, driven by real clients.
+//!
+//! A test starts a [`Network`] and talks to its nodes as anybody would, through a [`Client`]: JSON-RPC,
+//! and transactions, storage and events by the metadata that the node gives. It must not know the
+//! runtime's types: whoever has only the metadata must get on.
+//!
+//! Every wait has a limit and a name, nodes die with the network that started them, and what they logged
+//! is printed when a test fails. One network runs at a time on a machine, however the tests are started.
+
+pub mod client;
+mod network;
+mod node;
+pub mod release;
+mod wait;
+
+pub use client::{Call, Client, Event, Receipt, Refusal};
+pub use network::Network;
+pub use node::Node;
+pub use wait::{step, until};
+
+/// One OPEN in planks.
+pub const OPEN: u128 = 1_000_000_000_000;

@@ -88,8 +88,7 @@ pub mod weights;
 use openledger_primitives::Balance;
 use weights::WeightInfo;
 
-// FRAME's expansion of storage and errors says `expect`; no logic of ours is in this module.
-#[allow(clippy::expect_used)]
+#[allow(clippy::expect_used, reason = "FRAME's macros expand to it")]
 #[frame_support::pallet]
 pub mod pallet {
 	use super::*;

@@ -17,8 +17,9 @@ use sp_runtime::{DispatchError, DispatchResult};
 impl<T: Config> Pallet<T> {
 	/// Whether `who` has a role in a datanet that exists.
 	pub(crate) fn has_role(who: &T::AccountId, id: DatanetId, role: Role) -> bool {
-		Datanets::<T>::get(id)
-			.is_some_and(|datanet| Self::has_role_under(who, id, &datanet.owner, &datanet.terms, role))
+		Datanets::<T>::get(id).is_some_and(|datanet| {
+			Self::has_role_under(who, id, &datanet.owner, &datanet.terms, role)
+		})
 	}
 
 	/// Whether `who` has a role in the datanet with this owner and these terms. The only place where
@@ -71,22 +72,24 @@ impl<T: Config> Pallet<T> {
 	) -> DispatchResult {
 		Self::own_datanet(&owner, id)?;
 		ensure!(who != owner, Error::<T>::AlreadyGranted);
-		ensure!(expires_at.map_or(true, |end| end > Self::now()), Error::<T>::ExpiryInPast);
+		ensure!(expires_at.is_none_or(|end| end > Self::now()), Error::<T>::ExpiryInPast);
 		if role == Role::Trainer {
 			if let Some(request) = AccessRequests::<T>::take(id, &who) {
 				return Self::answer_request(owner, id, who, request, expires_at);
 			}
 		}
 		let value = Grant::Given { expires_at };
-		match Grants::<T>::get((id, &who, role)) {
-			Some(old) => {
-				ensure!(old.value.can_be_revoked(), Error::<T>::AccessWasBought);
-				Grants::<T>::insert((id, &who, role), Secured { value, ..old });
-			},
+		let old = Grants::<T>::get((id, &who, role));
+		if let Some(old) = &old {
+			ensure!(old.value.can_be_revoked(), Error::<T>::AccessWasBought);
+		}
+		match old.filter(|old| old.depositor == owner || old.depositor == who) {
+			Some(old) => Grants::<T>::insert((id, &who, role), Secured { value, ..old }),
+			// Also where a former owner made the deposit: who renews a grant stands for it.
 			None => {
 				let ticket = T::AccessDeposit::new(&owner, Self::access_footprint())?;
 				let grant = Secured { value, depositor: owner, ticket };
-				Grants::<T>::insert((id, &who, role), grant);
+				Self::put_grant(id, &who, role, grant)?;
 			},
 		}
 		Self::deposit_event(Event::AccessGranted { datanet: id, who, role, expires_at });
@@ -175,8 +178,7 @@ impl<T: Config> Pallet<T> {
 		let owner = datanet.owner;
 		T::Currency::transfer(&who, &owner, price, Preservation::Preserve)?;
 		let ticket = T::AccessDeposit::new(&who, Self::access_footprint())?;
-		let grant =
-			Secured { value: Grant::Bought { price }, depositor: who.clone(), ticket };
+		let grant = Secured { value: Grant::Bought { price }, depositor: who.clone(), ticket };
 		Self::put_grant(id, &who, Role::Trainer, grant)?;
 		Self::deposit_event(Event::AccessBought { datanet: id, who, owner, price });
 		Ok(())
@@ -188,10 +190,7 @@ impl<T: Config> Pallet<T> {
 		max_price: Balance,
 	) -> DispatchResult {
 		let datanet = Self::existing_datanet(id)?;
-		ensure!(
-			datanet.terms.access == AccessPolicy::Approval,
-			Error::<T>::AccessNotByRequest
-		);
+		ensure!(datanet.terms.access == AccessPolicy::Approval, Error::<T>::AccessNotByRequest);
 		ensure!(!AccessRequests::<T>::contains_key(id, &who), Error::<T>::AlreadyRequested);
 		let price = Self::price_for(&who, id, &datanet, max_price)?;
 		if price > 0 {

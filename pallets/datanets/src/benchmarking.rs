@@ -116,10 +116,7 @@ fn curated<T: Config>() -> (T::AccountId, DatanetId, T::AccountId, T::AccountId,
 }
 
 /// A datanet that changed hands, with a grant whose deposit the former owner made.
-fn inherited<T: Config>(
-	access: AccessPolicy,
-	trainer: &T::AccountId,
-) -> (T::AccountId, DatanetId) {
+fn inherited<T: Config>(access: AccessPolicy, trainer: &T::AccountId) -> (T::AccountId, DatanetId) {
 	let former = funded::<T>("former");
 	let owner = funded::<T>("owner");
 	let id = datanet::<T>(&former, access, price::<T>());
@@ -161,17 +158,14 @@ mod benchmarks {
 		// A list of one less than it can have; the ids need not be known for its length.
 		let room = T::MaxDatanetsPerOwner::get().saturating_sub(1);
 		let others: Vec<DatanetId> = (0..room).map(|n| DatanetId(u32::MAX - n)).collect();
-		DatanetsOf::<T>::insert(&owner, BoundedVec::<_, T::MaxDatanetsPerOwner>::truncate_from(others));
+		DatanetsOf::<T>::insert(
+			&owner,
+			BoundedVec::<_, T::MaxDatanetsPerOwner>::truncate_from(others),
+		);
 		let terms = terms::<T>(AccessPolicy::Approval, price::<T>());
 
 		#[extrinsic_call]
-		_(
-			RawOrigin::Signed(owner.clone()),
-			name(),
-			DatanetKind::Text,
-			LicenceTerms::OPEN,
-			terms,
-		);
+		_(RawOrigin::Signed(owner.clone()), name(), DatanetKind::Text, LicenceTerms::OPEN, terms);
 
 		assert_eq!(DatanetsOf::<T>::get(owner).len(), T::MaxDatanetsPerOwner::get() as usize);
 	}
@@ -424,5 +418,5 @@ mod benchmarks {
 		assert!(!DayCursor::<T>::get().is_zero());
 	}
 
-	impl_benchmark_test_suite!(Pallet, crate::mock::ExtBuilder::default().build(), crate::mock::Test);
+	impl_benchmark_test_suite!(Pallet, crate::mock::ExtBuilder.build(), crate::mock::Test);
 }

@@ -50,11 +50,7 @@ impl<T: Config> Pallet<T> {
 		Counters::<T>::insert(datanet, counters);
 
 		let footprint = Self::contribution_footprint(data.records, data.bytes);
-		PendingDeposits::<T>::insert(
-			datanet,
-			index,
-			T::ContributionDeposit::new(&who, footprint)?,
-		);
+		PendingDeposits::<T>::insert(datanet, index, T::ContributionDeposit::new(&who, footprint)?);
 		let now = Self::now();
 		let deadline = now.saturating_add(terms.review_period);
 		Agenda::<T>::insert(deadline, ContributionId { datanet, index }, ());

@@ -127,9 +127,8 @@ impl<T: Config> Pallet<T> {
 			T::WeightInfo::look_at_agenda(),
 			T::WeightInfo::settle_contribution(),
 			|id| {
-				let settled = with_storage_layer(|| {
-					Self::do_settle_contribution(id.datanet, id.index)
-				});
+				let settled =
+					with_storage_layer(|| Self::do_settle_contribution(id.datanet, id.index));
 				// A contributor whose account cannot take the deposit back. The contribution stays as it
 				// is, off the agenda so that it is not tried for ever; `settle_contribution` works as soon
 				// as the account does.

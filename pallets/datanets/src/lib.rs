@@ -113,6 +113,7 @@ const LOG_TARGET: &str = "runtime::datanets";
 /// The most entries of one page of a list.
 pub const MAX_PAGE: u32 = 128;
 
+#[allow(clippy::expect_used, reason = "FRAME's macros expand to it")]
 #[frame_support::pallet]
 pub mod pallet {
 	use super::*;
@@ -132,8 +133,7 @@ pub mod pallet {
 	const STORAGE_VERSION: StorageVersion = StorageVersion::new(0);
 
 	/// A datanet of this runtime.
-	pub type DatanetOf<T> =
-		Datanet<<T as frame_system::Config>::AccountId, BlockNumberFor<T>>;
+	pub type DatanetOf<T> = Datanet<<T as frame_system::Config>::AccountId, BlockNumberFor<T>>;
 	/// A contribution of this runtime.
 	pub type ContributionOf<T> =
 		Contribution<<T as frame_system::Config>::AccountId, BlockNumberFor<T>>;
@@ -245,8 +245,7 @@ pub mod pallet {
 	/// The deposit for each datanet, held by its owner. Kept apart, so that no reader of a datanet
 	/// decodes it.
 	#[pallet::storage]
-	pub type DatanetDeposits<T: Config> =
-		StorageMap<_, Twox64Concat, DatanetId, T::DatanetDeposit>;
+	pub type DatanetDeposits<T: Config> = StorageMap<_, Twox64Concat, DatanetId, T::DatanetDeposit>;
 
 	/// The datanets of an owner.
 	#[pallet::storage]
@@ -270,19 +269,12 @@ pub mod pallet {
 	/// What each datanet has accepted. Kept apart from the datanet: up to a kilobyte of peaks that only
 	/// accepting and publishing need.
 	#[pallet::storage]
-	pub type Ranges<T: Config> =
-		StorageMap<_, Twox64Concat, DatanetId, AcceptedRange, ValueQuery>;
+	pub type Ranges<T: Config> = StorageMap<_, Twox64Concat, DatanetId, AcceptedRange, ValueQuery>;
 
 	/// The contributions that are pending or accepted, by datanet and index.
 	#[pallet::storage]
-	pub type Contributions<T: Config> = StorageDoubleMap<
-		_,
-		Twox64Concat,
-		DatanetId,
-		Twox64Concat,
-		u32,
-		ContributionOf<T>,
-	>;
+	pub type Contributions<T: Config> =
+		StorageDoubleMap<_, Twox64Concat, DatanetId, Twox64Concat, u32, ContributionOf<T>>;
 
 	/// Which contribution of a datanet has this root, so that none is taken twice.
 	// Contributors choose the root.
@@ -293,14 +285,8 @@ pub mod pallet {
 	/// The deposits for pending contributions, held by their contributors. It has exactly the pending
 	/// ones, and so is their list too.
 	#[pallet::storage]
-	pub type PendingDeposits<T: Config> = StorageDoubleMap<
-		_,
-		Twox64Concat,
-		DatanetId,
-		Twox64Concat,
-		u32,
-		T::ContributionDeposit,
-	>;
+	pub type PendingDeposits<T: Config> =
+		StorageDoubleMap<_, Twox64Concat, DatanetId, Twox64Concat, u32, T::ContributionDeposit>;
 
 	/// What falls due when: each pending contribution once, at its deadline.
 	#[pallet::storage]
@@ -1043,7 +1029,7 @@ pub mod pallet {
 		///
 		/// For [`Role::Trainer`], an open request of the account is answered by this: the price it holds
 		/// is paid to the owner, and its deposit becomes the grant's. Else the role is given free of
-		/// price and the owner makes the deposit.
+		/// price and the owner makes the deposit, also in place of a former owner's.
 		///
 		/// ## Errors
 		///

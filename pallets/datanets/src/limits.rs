@@ -33,7 +33,10 @@ impl<T: Config> Pallet<T> {
 	) -> DispatchResult {
 		let today = Self::today();
 		let taken = Self::taken_today(counters, today);
-		ensure!(taken < T::MaxContributionsPerDatanetPerDay::get(), Error::<T>::DatanetLimitReached);
+		ensure!(
+			taken < T::MaxContributionsPerDatanetPerDay::get(),
+			Error::<T>::DatanetLimitReached
+		);
 		counters.day = today;
 		counters.today = taken.saturating_add(1);
 		ContributionsOnDay::<T>::try_mutate(today, (datanet, who), |made| {

@@ -50,10 +50,7 @@ impl<T: Config> Pallet<T> {
 		licence: LicenceTerms,
 		terms: DatanetTerms<BlockNumberFor<T>>,
 	) -> Result<DatanetId, DispatchError> {
-		ensure!(
-			!name.is_empty() && core::str::from_utf8(&name).is_ok(),
-			Error::<T>::InvalidName
-		);
+		ensure!(!name.is_empty() && core::str::from_utf8(&name).is_ok(), Error::<T>::InvalidName);
 		ensure!(licence.is_valid(), Error::<T>::InvalidLicence);
 		Self::ensure_allowed(&terms)?;
 

@@ -24,7 +24,10 @@ impl<T: Config> Pallet<T> {
 			ensure!(id < NextDatanetId::<T>::get(), "a datanet has a number not given yet");
 			ensure!(DatanetDeposits::<T>::contains_key(id), "a datanet has no deposit");
 			ensure!(datanet.licence.is_valid(), "a datanet has an impossible licence");
-			ensure!(DatanetOffers::<T>::get(id) != Some(datanet.owner.clone()), "offered to its owner");
+			ensure!(
+				DatanetOffers::<T>::get(id) != Some(datanet.owner.clone()),
+				"offered to its owner"
+			);
 			owned.entry(datanet.owner).or_default().insert(id);
 		}
 		for (owner, list) in DatanetsOf::<T>::iter() {
@@ -105,12 +108,11 @@ impl<T: Config> Pallet<T> {
 	/// be settled when it was served is not there any more: its deadline lies behind the cursor.
 	fn check_agenda() -> Result<(), TryRuntimeError> {
 		let cursor = AgendaCursor::<T>::get();
-		let deadline_of = |id: ContributionId| match Contributions::<T>::get(id.datanet, id.index)?
-			.status
-		{
-			ContributionStatus::Pending { deadline, .. } => Some(deadline),
-			ContributionStatus::Accepted { .. } => None,
-		};
+		let deadline_of =
+			|id: ContributionId| match Contributions::<T>::get(id.datanet, id.index)?.status {
+				ContributionStatus::Pending { deadline, .. } => Some(deadline),
+				ContributionStatus::Accepted { .. } => None,
+			};
 		for (block, id) in Agenda::<T>::iter_keys() {
 			ensure!(block >= cursor, "an agenda entry is behind the cursor");
 			ensure!(deadline_of(id) == Some(block), "an agenda entry for nothing");

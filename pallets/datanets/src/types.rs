@@ -15,7 +15,15 @@ pub type DatanetName = BoundedVec<u8, ConstU32<MAX_NAME>>;
 
 /// What kind of data a datanet collects. Fixed at creation.
 #[derive(
-	Clone, Copy, PartialEq, Eq, Debug, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen,
+	Clone,
+	Copy,
+	PartialEq,
+	Eq,
+	Debug,
+	Encode,
+	Decode,
+	DecodeWithMemTracking,
+	MaxEncodedLen,
 	TypeInfo,
 )]
 pub enum DatanetKind {
@@ -47,7 +55,15 @@ pub enum DatanetKind {
 
 /// Who may contribute to a datanet and train on it, besides its owner.
 #[derive(
-	Clone, Copy, PartialEq, Eq, Debug, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen,
+	Clone,
+	Copy,
+	PartialEq,
+	Eq,
+	Debug,
+	Encode,
+	Decode,
+	DecodeWithMemTracking,
+	MaxEncodedLen,
 	TypeInfo,
 )]
 pub enum AccessPolicy {
@@ -76,7 +92,15 @@ impl AccessPolicy {
 
 /// What becomes of a contribution that nobody answered in time.
 #[derive(
-	Clone, Copy, PartialEq, Eq, Debug, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen,
+	Clone,
+	Copy,
+	PartialEq,
+	Eq,
+	Debug,
+	Encode,
+	Decode,
+	DecodeWithMemTracking,
+	MaxEncodedLen,
 	TypeInfo,
 )]
 pub enum Verdict {
@@ -90,7 +114,15 @@ pub enum Verdict {
 
 /// The terms of a datanet that its owner can change.
 #[derive(
-	Clone, Copy, PartialEq, Eq, Debug, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen,
+	Clone,
+	Copy,
+	PartialEq,
+	Eq,
+	Debug,
+	Encode,
+	Decode,
+	DecodeWithMemTracking,
+	MaxEncodedLen,
 	TypeInfo,
 )]
 pub struct DatanetTerms<BlockNumber> {
@@ -130,8 +162,17 @@ pub struct Datanet<AccountId, BlockNumber> {
 /// A datanet's counters. Kept apart from the datanet, because every contribution writes them, and
 /// from its range, because a contribution does not touch that.
 #[derive(
-	Clone, Copy, PartialEq, Eq, Debug, Default, Encode, Decode, DecodeWithMemTracking,
-	MaxEncodedLen, TypeInfo,
+	Clone,
+	Copy,
+	PartialEq,
+	Eq,
+	Debug,
+	Default,
+	Encode,
+	Decode,
+	DecodeWithMemTracking,
+	MaxEncodedLen,
+	TypeInfo,
 )]
 pub struct DatanetCounters {
 	/// Contributions ever made: the next contribution's index.
@@ -148,7 +189,15 @@ pub struct DatanetCounters {
 
 /// All that was accepted in a datanet, published or not yet.
 #[derive(
-	Clone, PartialEq, Eq, Debug, Default, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen,
+	Clone,
+	PartialEq,
+	Eq,
+	Debug,
+	Default,
+	Encode,
+	Decode,
+	DecodeWithMemTracking,
+	MaxEncodedLen,
 	TypeInfo,
 )]
 pub struct AcceptedRange {
@@ -162,7 +211,15 @@ pub struct AcceptedRange {
 
 /// What a contributor commits to.
 #[derive(
-	Clone, Copy, PartialEq, Eq, Debug, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen,
+	Clone,
+	Copy,
+	PartialEq,
+	Eq,
+	Debug,
+	Encode,
+	Decode,
+	DecodeWithMemTracking,
+	MaxEncodedLen,
 	TypeInfo,
 )]
 pub struct ContributedData {
@@ -180,7 +237,15 @@ pub struct ContributedData {
 
 /// Where a contribution stands. Rejected and withdrawn ones are not kept.
 #[derive(
-	Clone, Copy, PartialEq, Eq, Debug, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen,
+	Clone,
+	Copy,
+	PartialEq,
+	Eq,
+	Debug,
+	Encode,
+	Decode,
+	DecodeWithMemTracking,
+	MaxEncodedLen,
 	TypeInfo,
 )]
 pub enum ContributionStatus<BlockNumber> {
@@ -218,7 +283,15 @@ pub struct Contribution<AccountId, BlockNumber> {
 
 /// Why a curator rejected a contribution.
 #[derive(
-	Clone, Copy, PartialEq, Eq, Debug, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen,
+	Clone,
+	Copy,
+	PartialEq,
+	Eq,
+	Debug,
+	Encode,
+	Decode,
+	DecodeWithMemTracking,
+	MaxEncodedLen,
 	TypeInfo,
 )]
 pub enum RejectReason {
@@ -250,7 +323,15 @@ pub enum RejectReason {
 
 /// A published version of a datanet.
 #[derive(
-	Clone, Copy, PartialEq, Eq, Debug, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen,
+	Clone,
+	Copy,
+	PartialEq,
+	Eq,
+	Debug,
+	Encode,
+	Decode,
+	DecodeWithMemTracking,
+	MaxEncodedLen,
 	TypeInfo,
 )]
 pub struct PublishedVersion<BlockNumber> {
@@ -265,8 +346,18 @@ pub struct PublishedVersion<BlockNumber> {
 
 /// What somebody may do in a datanet.
 #[derive(
-	Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Encode, Decode, DecodeWithMemTracking,
-	MaxEncodedLen, TypeInfo,
+	Clone,
+	Copy,
+	PartialEq,
+	Eq,
+	PartialOrd,
+	Ord,
+	Debug,
+	Encode,
+	Decode,
+	DecodeWithMemTracking,
+	MaxEncodedLen,
+	TypeInfo,
 )]
 pub enum Role {
 	/// Answer contributions and publish versions.
@@ -282,7 +373,15 @@ pub enum Role {
 
 /// How somebody came by a role.
 #[derive(
-	Clone, Copy, PartialEq, Eq, Debug, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen,
+	Clone,
+	Copy,
+	PartialEq,
+	Eq,
+	Debug,
+	Encode,
+	Decode,
+	DecodeWithMemTracking,
+	MaxEncodedLen,
 	TypeInfo,
 )]
 pub enum Grant<BlockNumber> {
@@ -304,7 +403,7 @@ impl<BlockNumber: PartialOrd + Copy> Grant<BlockNumber> {
 	/// Whether it holds in this block.
 	pub fn holds_at(&self, now: BlockNumber) -> bool {
 		match self {
-			Self::Given { expires_at } => expires_at.map_or(true, |end| now < end),
+			Self::Given { expires_at } => expires_at.is_none_or(|end| now < end),
 			Self::Bought { .. } => true,
 		}
 	}
@@ -322,7 +421,15 @@ impl<BlockNumber: PartialOrd + Copy> Grant<BlockNumber> {
 
 /// Somebody asks to train on a datanet, and holds the price for it.
 #[derive(
-	Clone, Copy, PartialEq, Eq, Debug, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen,
+	Clone,
+	Copy,
+	PartialEq,
+	Eq,
+	Debug,
+	Encode,
+	Decode,
+	DecodeWithMemTracking,
+	MaxEncodedLen,
 	TypeInfo,
 )]
 pub struct AccessRequest<BlockNumber> {
@@ -347,7 +454,15 @@ pub struct Secured<Value, AccountId, Ticket> {
 
 /// What has to be held for what, in planks.
 #[derive(
-	Clone, Copy, PartialEq, Eq, Debug, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen,
+	Clone,
+	Copy,
+	PartialEq,
+	Eq,
+	Debug,
+	Encode,
+	Decode,
+	DecodeWithMemTracking,
+	MaxEncodedLen,
 	TypeInfo,
 )]
 pub struct DepositQuote {

@@ -81,6 +81,7 @@ pub mod weights;
 use openledger_primitives::Balance;
 use weights::WeightInfo;
 
+#[allow(clippy::expect_used, reason = "FRAME's macros expand to it")]
 #[frame_support::pallet]
 pub mod pallet {
 	use super::*;
@@ -99,7 +100,8 @@ pub mod pallet {
 
 	const STORAGE_VERSION: StorageVersion = StorageVersion::new(1);
 
-	/// The most requests that `pending_for` lists. A worker has fewer slots than this.
+	/// The most requests that `pending_for` lists, so that its answer is bounded whatever number of
+	/// slots the worker pool allows.
 	pub const MAX_PENDING_LISTED: usize = 256;
 
 	#[pallet::pallet]

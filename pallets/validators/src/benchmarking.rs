@@ -155,7 +155,7 @@ mod benchmarks {
 	}
 
 	#[benchmark]
-	fn on_offence(n: Linear<1, { T::MaxCandidates::get() }>) {
+	fn on_offence(n: Linear<1, { T::MaxAuthorities::get() }>) {
 		let session = Pallet::<T>::session_index();
 		let bond = T::MinBond::get() * 2;
 		let offenders = (0..n)

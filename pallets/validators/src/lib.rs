@@ -64,6 +64,7 @@
 //! A full list of candidates ([`Config::MaxCandidates`]) is a matter for `force_remove` too.
 
 #![cfg_attr(not(feature = "std"), no_std)]
+#![cfg_attr(test, allow(clippy::arithmetic_side_effects))]
 
 extern crate alloc;
 
@@ -88,6 +89,7 @@ pub use weights::WeightInfo;
 
 const LOG_TARGET: &str = "runtime::validators";
 
+#[allow(clippy::expect_used, reason = "the FRAME macros expand to it")]
 #[frame_support::pallet]
 pub mod pallet {
 	use super::*;
@@ -143,7 +145,12 @@ pub mod pallet {
 		#[pallet::constant]
 		type MinValidators: Get<u32>;
 
-		/// The most validators that can be registered, whatever their status.
+		/// The most validators a set can have: what the consensus pallets are bounded by.
+		#[pallet::constant]
+		type MaxAuthorities: Get<u32>;
+
+		/// The most validators that can be registered, whatever their status. Well above
+		/// [`Config::MaxAuthorities`], so that filling the list with smallest bonds is dear.
 		#[pallet::constant]
 		type MaxCandidates: Get<u32>;
 
@@ -184,7 +191,7 @@ pub mod pallet {
 
 	#[pallet::type_value]
 	pub fn InitialMaxValidators<T: Config>() -> u32 {
-		T::MaxCandidates::get()
+		T::MaxAuthorities::get()
 	}
 
 	/// The most validators chosen for a session.
@@ -335,7 +342,7 @@ pub mod pallet {
 		NotJailed,
 		/// The jail is not over yet.
 		StillJailed,
-		/// The set's size must be between the smallest set and the longest list of candidates.
+		/// The size must be between the smallest and the largest set that the chain allows.
 		SizeOutOfRange,
 	}
 
@@ -345,8 +352,12 @@ pub mod pallet {
 			assert!(T::MinBond::get() > 0, "a free bond would let anybody fill the list");
 			assert!(T::MinValidators::get() > 0, "an empty set cannot make blocks");
 			assert!(
-				T::MinValidators::get() <= T::MaxCandidates::get(),
-				"the smallest set must fit into the list of candidates"
+				T::MinValidators::get() <= T::MaxAuthorities::get(),
+				"the smallest set must fit into the largest"
+			);
+			assert!(
+				T::MaxAuthorities::get() <= T::MaxCandidates::get(),
+				"the largest set must fit into the list of candidates"
 			);
 			assert!(
 				T::UnbondingDuration::get() > T::OffenceWindow::get(),
@@ -555,7 +566,7 @@ pub mod pallet {
 		pub fn set_max_validators(origin: OriginFor<T>, max: u32) -> DispatchResult {
 			T::AdminOrigin::ensure_origin(origin)?;
 			ensure!(
-				(T::MinValidators::get()..=T::MaxCandidates::get()).contains(&max),
+				(T::MinValidators::get()..=T::MaxAuthorities::get()).contains(&max),
 				Error::<T>::SizeOutOfRange
 			);
 			MaxValidators::<T>::put(max);

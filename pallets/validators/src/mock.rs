@@ -113,6 +113,7 @@ impl pallet_validators::Config for Test {
 	type Slash = ResolveTo<SlashPot, Balances>;
 	type MinBond = ConstU128<MIN_BOND>;
 	type MinValidators = ConstU32<3>;
+	type MaxAuthorities = ConstU32<8>;
 	type MaxCandidates = ConstU32<10>;
 	type OffenceWindow = ConstU32<OFFENCE_WINDOW>;
 	type UnbondingDuration = ConstU32<UNBONDING>;

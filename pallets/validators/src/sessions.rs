@@ -48,7 +48,7 @@ impl<T: Config> Pallet<T> {
 	fn current_set() -> Vec<(T::AccountId, Balance)> {
 		<T::Session as SessionInterface>::validators()
 			.into_iter()
-			.filter(|who| T::Session::is_registered(who))
+			.filter(T::Session::is_registered)
 			.map(|who| {
 				let bond = Validators::<T>::get(&who).map_or(0, |validator| validator.bond);
 				(who, bond)

@@ -36,7 +36,7 @@ impl<T: Config> Pallet<T> {
 		ensure!(registered <= T::MaxCandidates::get(), "too many validators");
 		ensure!(candidates == CandidateCount::<T>::get(), "the counter of candidates is wrong");
 		ensure!(
-			(T::MinValidators::get()..=T::MaxCandidates::get())
+			(T::MinValidators::get()..=T::MaxAuthorities::get())
 				.contains(&MaxValidators::<T>::get()),
 			"the largest set is out of range"
 		);

@@ -11,8 +11,7 @@ use crate::{
 };
 use frame_support::{
 	parameter_types,
-	traits::{fungible::HoldConsideration, ConstU32, ConstU64, Footprint, LinearStoragePrice},
-	weights::Weight,
+	traits::{fungible::HoldConsideration, ConstU32, ConstU64, LinearStoragePrice},
 	PalletId,
 };
 use frame_system::EnsureRoot;
@@ -20,8 +19,7 @@ use openledger_runtime_common::{
 	units::{deposit, DAYS, HOURS, MINUTES, OPEN},
 	AccountId, Balance, BlockNumber,
 };
-use pallet_attribution::WeightInfo as _;
-use sp_runtime::{traits::AccountIdConversion, traits::Convert, Permill};
+use sp_runtime::{traits::AccountIdConversion, Permill};
 
 /// How long an account of what happened stays on the chain after it ended: four weeks.
 const RETENTION: BlockNumber = 28 * DAYS;
@@ -144,21 +142,13 @@ parameter_types! {
 	pub const SettlementRetention: BlockNumber = RETENTION + HOURS;
 }
 
-/// What settling costs a transaction that delivers an answer, by the number of shares.
-pub struct SettlementWeight;
-impl Convert<u32, Weight> for SettlementWeight {
-	fn convert(shares: u32) -> Weight {
-		<Runtime as pallet_attribution::Config>::WeightInfo::settle(shares)
-	}
-}
-
 impl pallet_inference::Config for Runtime {
 	type RuntimeHoldReason = RuntimeHoldReason;
 	type Currency = Balances;
 	type Models = Models;
 	type Workers = Workers;
 	type Settlement = Attribution;
-	type SettlementWeight = SettlementWeight;
+	type SettlementWeight = pallet_attribution::SettlementWeight<Runtime>;
 	type AnswerTimeout = AnswerTimeout;
 	type RetentionPeriod = Retention;
 	type MaxOpenRequests = ConstU32<128>;

@@ -2,11 +2,11 @@
 //! own reads are view functions of the pallets, reached through `RuntimeViewFunction`.
 
 use crate::{
-	evm::EthereumTransactions, genesis, AccountId, Babe, Balance, Block, BlockNumber, Executive,
+	genesis, AccountId, Babe, Balance, Block, BlockNumber, Executive,
 	Grandpa, Hash, Header, Historical, InherentDataExt, Nonce, Runtime, RuntimeCall,
 	RuntimeGenesisConfig, SessionKeys, System, TransactionPayment, UncheckedExtrinsic,
 };
-use alloc::vec::Vec;
+use alloc::{vec, vec::Vec};
 use codec::Encode;
 use frame_support::{
 	genesis_builder_helper::{build_state, get_preset},

@@ -11,6 +11,7 @@ use frame_support::{
 };
 use openledger_runtime_common::units::{deposit, DAYS, MINUTES, OPEN, SLOT_MILLIS};
 use openledger_runtime_common::{AccountId, BlockNumber};
+use alloc::vec::Vec;
 use frame_system::EnsureRoot;
 use sp_runtime::{
 	impl_opaque_keys,
@@ -119,7 +120,9 @@ impl pallet_validators::Config for Runtime {
 	type AdminOrigin = EnsureRoot<AccountId>;
 	type Slash = ToTreasury;
 	type MinBond = MinValidatorBond;
-	type MinValidators = ConstU32<1>;
+	// Four is the least that finalises with one of them away.
+	type MinValidators = ConstU32<4>;
+	type MaxAuthorities = ConstU32<MAX_AUTHORITIES>;
 	type MaxCandidates = ConstU32<1_000>;
 	type OffenceWindow = ConstU32<REPORT_SESSIONS>;
 	type UnbondingDuration = ConstU32<UNBONDING_SESSIONS>;

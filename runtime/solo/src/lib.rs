@@ -35,6 +35,8 @@ pub use openledger_runtime_common::{
 };
 pub use system::VERSION;
 
+use alloc::vec::Vec;
+
 /// A block of this runtime.
 pub type Block = sp_runtime::generic::Block<Header, UncheckedExtrinsic>;
 

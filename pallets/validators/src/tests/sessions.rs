@@ -65,16 +65,27 @@ fn set_should_hold_the_highest_bonds_when_there_are_more_candidates_than_seats()
 }
 
 #[test]
+fn set_should_fit_the_consensus_pallets_when_nobody_resized_it() {
+	ExtBuilder::build_and_execute(|| {
+		for who in 5..=10 {
+			register(who, MIN_BOND);
+		}
+		pass_sessions(2);
+		assert_eq!(active(), [1, 2, 3, 4, 5, 6, 7, 8]);
+	});
+}
+
+#[test]
 fn set_max_validators_should_fail_when_out_of_range() {
 	ExtBuilder::build_and_execute(|| {
 		assert_noop!(Validators::set_max_validators(signed(1), 4), BadOrigin);
-		for max in [0, 2, 11] {
+		for max in [0, 2, 9] {
 			assert_noop!(
 				Validators::set_max_validators(RuntimeOrigin::root(), max),
 				Error::<Test>::SizeOutOfRange
 			);
 		}
-		for max in [3, 10] {
+		for max in [3, 8] {
 			assert_ok!(Validators::set_max_validators(RuntimeOrigin::root(), max));
 			assert_event(Event::MaxValidatorsChanged { max });
 			assert_eq!(MaxValidators::<Test>::get(), max);

@@ -2,6 +2,7 @@
 
 use std::{fmt, time::Duration};
 
+use futures::future::join_all;
 use serde_json::{json, Value as Json};
 use subxt::{
 	config::{substrate::H256, SubstrateConfig, SubstrateExtrinsicParamsBuilder},
@@ -238,6 +239,16 @@ impl Client {
 	pub async fn execute(&self, call: &Call, key: &Keypair) -> Receipt {
 		let nonce = self.nonce(key).await;
 		self.include(self.sign(call, key, nonce).await).await
+	}
+
+	/// Executes several calls of one account one after the other, without waiting in between.
+	pub async fn execute_all(&self, calls: &[Call], key: &Keypair) -> Vec<Receipt> {
+		let first = self.nonce(key).await;
+		let mut waiting = Vec::new();
+		for (call, nonce) in calls.iter().zip(first..) {
+			waiting.push(self.include(self.sign(call, key, nonce).await));
+		}
+		join_all(waiting).await
 	}
 
 	/// A value in storage as of the last final block.

@@ -8,6 +8,7 @@ use crate::*;
 use codec::{Decode, Encode};
 use core::time::Duration;
 use frame_support::{
+	pallet_prelude::ValueQuery,
 	assert_ok, derive_impl, parameter_types, storage_alias,
 	traits::{
 		fungible::HoldConsideration, ConstU128, ConstU32, ConstU64, EitherOfDiverse, Footprint,
@@ -58,7 +59,7 @@ frame_support::construct_runtime!(
 	pub enum Test {
 		System: frame_system,
 		Balances: pallet_balances,
-		Models: pallet_models,
+		ModelsPallet: pallet_models,
 	}
 );
 
@@ -78,7 +79,7 @@ impl pallet_balances::Config for Test {
 parameter_types! {
 	pub static UnixSecondsNow: u64 = START_OF_TIME;
 	pub const RecordDepositReason: RuntimeHoldReason =
-		RuntimeHoldReason::Models(pallet_models::HoldReason::RecordDeposit);
+		RuntimeHoldReason::ModelsPallet(pallet_models::HoldReason::RecordDeposit);
 	pub const DepositBase: Balance = 100;
 	pub const DepositPerByte: Balance = 0;
 }
@@ -345,7 +346,7 @@ impl ExtBuilder {
 	pub fn build_and_execute(self, test: impl FnOnce()) {
 		self.build().execute_with(|| {
 			test();
-			Models::do_try_state().unwrap();
+			ModelsPallet::do_try_state().unwrap();
 			assert!(Workers::subjects_are_unique());
 		});
 	}
@@ -355,7 +356,7 @@ impl ExtBuilder {
 pub fn begin_block(number: u64) {
 	while System::block_number() < number {
 		let now = System::block_number();
-		Models::on_idle(now, Weight::MAX);
+		ModelsPallet::on_idle(now, Weight::MAX);
 		System::set_block_number(now + 1);
 	}
 }
@@ -376,7 +377,7 @@ pub fn sources(datanets: &[u32]) -> TrainingSources {
 
 pub fn register_base(seed: u8, licence: LicenceTerms) -> BaseModelId {
 	let base = NextBaseModelId::<Test>::get();
-	assert_ok!(Models::register_base_model(
+	assert_ok!(ModelsPallet::register_base_model(
 		RuntimeOrigin::signed(REGISTRAR),
 		H256::repeat_byte(seed),
 		H256::repeat_byte(200),
@@ -402,7 +403,7 @@ pub fn order(base: BaseModelId) -> TrainingOrder<u64> {
 }
 
 pub fn request(who: AccountId, order: TrainingOrder<u64>) -> sp_runtime::DispatchResult {
-	Models::request_training(
+	ModelsPallet::request_training(
 		RuntimeOrigin::signed(who),
 		order.base,
 		order.sources,
@@ -440,19 +441,19 @@ pub fn result() -> TrainingResult {
 
 pub fn running_job() -> TrainingJobId {
 	let job = new_job();
-	assert_ok!(Models::start_training(RuntimeOrigin::signed(OPERATOR), job));
+	assert_ok!(ModelsPallet::start_training(RuntimeOrigin::signed(OPERATOR), job));
 	job
 }
 
 pub fn delivered_job() -> TrainingJobId {
 	let job = running_job();
-	assert_ok!(Models::deliver_training(RuntimeOrigin::signed(OPERATOR), job, result()));
+	assert_ok!(ModelsPallet::deliver_training(RuntimeOrigin::signed(OPERATOR), job, result()));
 	job
 }
 
 pub fn disputed_job() -> TrainingJobId {
 	let job = delivered_job();
-	assert_ok!(Models::dispute_training(
+	assert_ok!(ModelsPallet::dispute_training(
 		RuntimeOrigin::signed(CREATOR),
 		job,
 		DisputeReason::MetricsFalse,
@@ -466,7 +467,7 @@ pub fn new_model() -> ModelId {
 	let model = NextModelId::<Test>::get();
 	let job = delivered_job();
 	begin_block(phase(job).deadline());
-	assert_ok!(Models::settle_training(RuntimeOrigin::signed(OTHER), job));
+	assert_ok!(ModelsPallet::settle_training(RuntimeOrigin::signed(OTHER), job));
 	model
 }
 

@@ -15,7 +15,7 @@ fn register(
 	name: &[u8],
 	licence: LicenceTerms,
 ) -> sp_runtime::DispatchResult {
-	Models::register_base_model(
+	ModelsPallet::register_base_model(
 		RuntimeOrigin::signed(who),
 		H256::repeat_byte(1),
 		H256::repeat_byte(2),
@@ -31,11 +31,11 @@ fn base_model_should_be_registered_with_deposit_when_new() {
 	ExtBuilder::default().build_and_execute(|| {
 		let base = register_base(1, LicenceTerms::OPEN);
 		assert_eq!(base, BaseModelId(0));
-		let record = Models::base_model(base).unwrap();
+		let record = ModelsPallet::base_model(base).unwrap();
 		assert_eq!(record.registrar, REGISTRAR);
 		assert_eq!(record.parameters, 134_515_008);
 		assert!(!record.retired);
-		assert_eq!(Models::base_model_by_weights(record.weights_hash), Some(base));
+		assert_eq!(ModelsPallet::base_model_by_weights(record.weights_hash), Some(base));
 		assert_eq!(held(HoldReason::RecordDeposit, REGISTRAR), DepositBase::get());
 		System::assert_last_event(
 			Event::BaseModelRegistered {
@@ -85,7 +85,7 @@ fn registration_should_be_refused_when_deposit_or_number_is_missing() {
 			TokenError::FundsUnavailable
 		);
 		assert_noop!(
-			Models::register_base_model(
+			ModelsPallet::register_base_model(
 				RuntimeOrigin::root(),
 				H256::repeat_byte(1),
 				H256::repeat_byte(2),
@@ -111,23 +111,23 @@ fn base_model_should_retire_when_registrar_or_admin_says_so() {
 		] {
 			let base = register_base(seed, LicenceTerms::OPEN);
 			assert_noop!(
-				Models::retire_base_model(RuntimeOrigin::signed(OTHER), base),
+				ModelsPallet::retire_base_model(RuntimeOrigin::signed(OTHER), base),
 				Error::<Test>::NotRegistrar
 			);
-			assert_ok!(Models::retire_base_model(origin.clone(), base));
+			assert_ok!(ModelsPallet::retire_base_model(origin.clone(), base));
 			System::assert_last_event(Event::BaseModelRetired { base }.into());
-			assert!(Models::base_model(base).unwrap().retired);
+			assert!(ModelsPallet::base_model(base).unwrap().retired);
 			assert_noop!(
-				Models::retire_base_model(origin, base),
+				ModelsPallet::retire_base_model(origin, base),
 				Error::<Test>::BaseModelRetired
 			);
 			assert_noop!(request(CREATOR, order(base)), Error::<Test>::BaseModelRetired);
 		}
 		assert_noop!(
-			Models::retire_base_model(RuntimeOrigin::root(), BaseModelId(9)),
+			ModelsPallet::retire_base_model(RuntimeOrigin::root(), BaseModelId(9)),
 			Error::<Test>::UnknownBaseModel
 		);
-		assert_noop!(Models::retire_base_model(RuntimeOrigin::none(), BaseModelId(0)), BadOrigin);
+		assert_noop!(ModelsPallet::retire_base_model(RuntimeOrigin::none(), BaseModelId(0)), BadOrigin);
 	});
 }
 
@@ -136,15 +136,15 @@ fn jobs_and_models_should_go_on_when_base_model_retires() {
 	ExtBuilder::default().build_and_execute(|| {
 		let job = delivered_job();
 		let base = BaseModelId(0);
-		assert_ok!(Models::retire_base_model(RuntimeOrigin::signed(REGISTRAR), base));
+		assert_ok!(ModelsPallet::retire_base_model(RuntimeOrigin::signed(REGISTRAR), base));
 		begin_block(1 + CHALLENGE);
-		assert_ok!(Models::settle_training(RuntimeOrigin::signed(OTHER), job));
-		assert_ok!(Models::publish_model(
+		assert_ok!(ModelsPallet::settle_training(RuntimeOrigin::signed(OTHER), job));
+		assert_ok!(ModelsPallet::publish_model(
 			RuntimeOrigin::signed(CREATOR),
 			ModelId(0),
 			Default::default()
 		));
-		assert_eq!(Models::served(ModelId(0)).unwrap().base, base);
+		assert_eq!(ModelsPallet::served(ModelId(0)).unwrap().base, base);
 	});
 }
 
@@ -152,18 +152,18 @@ fn jobs_and_models_should_go_on_when_base_model_retires() {
 fn base_model_should_be_removed_when_retired_and_unused() {
 	ExtBuilder::default().build_and_execute(|| {
 		let base = register_base(1, LicenceTerms::OPEN);
-		let remove = |who| Models::remove_base_model(RuntimeOrigin::signed(who), base);
+		let remove = |who| ModelsPallet::remove_base_model(RuntimeOrigin::signed(who), base);
 		assert_noop!(remove(REGISTRAR), Error::<Test>::BaseModelNotRetired);
 
 		let job = new_job();
-		assert_ok!(Models::cancel_training(RuntimeOrigin::signed(CREATOR), job));
-		assert_ok!(Models::retire_base_model(RuntimeOrigin::signed(REGISTRAR), base));
+		assert_ok!(ModelsPallet::cancel_training(RuntimeOrigin::signed(CREATOR), job));
+		assert_ok!(ModelsPallet::retire_base_model(RuntimeOrigin::signed(REGISTRAR), base));
 		assert_noop!(remove(OTHER), Error::<Test>::NotRegistrar);
 		assert_noop!(remove(REGISTRAR), Error::<Test>::BaseModelInUse);
 
 		// The job's record goes, and with it the last reference.
 		begin_block(1 + RETENTION + 1);
-		assert_eq!(Models::job(job), None);
+		assert_eq!(ModelsPallet::job(job), None);
 		assert_ok!(remove(REGISTRAR));
 		System::assert_last_event(Event::BaseModelRemoved { base }.into());
 		assert_eq!(held(HoldReason::RecordDeposit, REGISTRAR), 0);
@@ -178,11 +178,11 @@ fn base_model_should_be_removed_when_retired_and_unused() {
 fn base_model_should_stay_when_a_model_refers_to_it() {
 	ExtBuilder::default().build_and_execute(|| {
 		let model = new_model();
-		assert_ok!(Models::retire_base_model(RuntimeOrigin::signed(ADMIN), BaseModelId(0)));
-		assert_ok!(Models::retire_model(RuntimeOrigin::signed(CREATOR), model));
+		assert_ok!(ModelsPallet::retire_base_model(RuntimeOrigin::signed(ADMIN), BaseModelId(0)));
+		assert_ok!(ModelsPallet::retire_model(RuntimeOrigin::signed(CREATOR), model));
 		begin_block(500);
 		assert_noop!(
-			Models::remove_base_model(RuntimeOrigin::signed(ADMIN), BaseModelId(0)),
+			ModelsPallet::remove_base_model(RuntimeOrigin::signed(ADMIN), BaseModelId(0)),
 			Error::<Test>::BaseModelInUse
 		);
 	});
@@ -192,8 +192,8 @@ fn base_model_should_stay_when_a_model_refers_to_it() {
 fn admin_should_return_deposit_to_registrar_when_removing() {
 	ExtBuilder::default().build_and_execute(|| {
 		let base = register_base(1, LicenceTerms::OPEN);
-		assert_ok!(Models::retire_base_model(RuntimeOrigin::signed(ADMIN), base));
-		assert_ok!(Models::remove_base_model(RuntimeOrigin::signed(ADMIN), base));
+		assert_ok!(ModelsPallet::retire_base_model(RuntimeOrigin::signed(ADMIN), base));
+		assert_ok!(ModelsPallet::remove_base_model(RuntimeOrigin::signed(ADMIN), base));
 		assert_eq!(Balances::free_balance(REGISTRAR), FUNDS);
 	});
 }

@@ -3,6 +3,7 @@
 
 use crate::{mock::*, *};
 use openledger_primitives::{
+	Balance,
 	licence::LicenceTerms, receipt::Prices, BaseModelId, ModelId, TrainingJobId, H256,
 };
 use proptest::prelude::*;
@@ -66,17 +67,17 @@ fn step() -> impl Strategy<Value = Step> {
 
 /// The operator of the worker that has the job now, or somebody without a say.
 fn operator_of(job: TrainingJobId) -> AccountId {
-	Models::job(job)
+	ModelsPallet::job(job)
 		.and_then(|job| job.phase.assigned_worker().copied())
 		.map_or(JUDGE, Workers::operator)
 }
 
 fn creator_of(job: TrainingJobId) -> AccountId {
-	Models::job(job).map_or(JUDGE, |job| job.creator)
+	ModelsPallet::job(job).map_or(JUDGE, |job| job.creator)
 }
 
 fn owner_of(model: ModelId) -> AccountId {
-	Models::model(model).map_or(JUDGE, |model| model.owner)
+	ModelsPallet::model(model).map_or(JUDGE, |model| model.owner)
 }
 
 fn signed(who: AccountId) -> RuntimeOrigin {
@@ -97,53 +98,53 @@ fn take(step: Step) {
 				..order(BaseModelId(0))
 			},
 		),
-		Step::Assign { job } => Models::assign_training(signed(POOR), id(job)),
+		Step::Assign { job } => ModelsPallet::assign_training(signed(POOR), id(job)),
 		Step::Start { job, by_operator } => {
 			let who = if by_operator { operator_of(id(job)) } else { POOR };
-			Models::start_training(signed(who), id(job))
+			ModelsPallet::start_training(signed(who), id(job))
 		},
 		Step::Decline { job } => {
-			Models::decline_training(signed(operator_of(id(job))), id(job))
+			ModelsPallet::decline_training(signed(operator_of(id(job))), id(job))
 		},
 		Step::Deliver { job, by_operator } => {
 			let who = if by_operator { operator_of(id(job)) } else { POOR };
-			Models::deliver_training(signed(who), id(job), result())
+			ModelsPallet::deliver_training(signed(who), id(job), result())
 		},
 		Step::Cancel { job, by_creator } => {
 			let who = if by_creator { creator_of(id(job)) } else { POOR };
-			Models::cancel_training(signed(who), id(job))
+			ModelsPallet::cancel_training(signed(who), id(job))
 		},
-		Step::Dispute { job } => Models::dispute_training(
+		Step::Dispute { job } => ModelsPallet::dispute_training(
 			signed(creator_of(id(job))),
 			id(job),
 			DisputeReason::AdapterUnavailable,
 			H256::zero(),
 		),
 		Step::Resolve { job, upheld } => {
-			Models::resolve_dispute(signed(JUDGE), id(job), upheld)
+			ModelsPallet::resolve_dispute(signed(JUDGE), id(job), upheld)
 		},
-		Step::Settle { job } => Models::settle_training(signed(POOR), id(job)),
-		Step::Expire { job } => Models::expire_training(signed(POOR), id(job)),
-		Step::Publish { model, price } => Models::publish_model(
+		Step::Settle { job } => ModelsPallet::settle_training(signed(POOR), id(job)),
+		Step::Expire { job } => ModelsPallet::expire_training(signed(POOR), id(job)),
+		Step::Publish { model, price } => ModelsPallet::publish_model(
 			signed(owner_of(ModelId(model))),
 			ModelId(model),
 			Prices { input_per_1000: price, output_per_1000: price },
 		),
-		Step::Offer { model, to } => Models::offer_model(
+		Step::Offer { model, to } => ModelsPallet::offer_model(
 			signed(owner_of(ModelId(model))),
 			ModelId(model),
 			CREATORS[to],
 		),
 		Step::Accept { model } => {
 			let who = ModelOffers::<Test>::get(ModelId(model)).unwrap_or(JUDGE);
-			Models::accept_model(signed(who), ModelId(model))
+			ModelsPallet::accept_model(signed(who), ModelId(model))
 		},
 		Step::RetireModel { model } => {
-			Models::retire_model(signed(owner_of(ModelId(model))), ModelId(model))
+			ModelsPallet::retire_model(signed(owner_of(ModelId(model))), ModelId(model))
 		},
 		Step::RetireBase => {
 			// Not the one that the orders name: the history goes on.
-			Models::retire_base_model(RuntimeOrigin::root(), BaseModelId(1))
+			ModelsPallet::retire_base_model(RuntimeOrigin::root(), BaseModelId(1))
 		},
 		Step::Slots { worker, free } => {
 			Workers::set_free_slots(WORKERS[worker], free);
@@ -189,7 +190,7 @@ proptest! {
 			for step in steps {
 				take(step);
 				assert_eq!(Balances::total_issuance(), issuance);
-				Models::do_try_state().unwrap();
+				ModelsPallet::do_try_state().unwrap();
 				assert_slots_match_jobs();
 			}
 
@@ -197,7 +198,7 @@ proptest! {
 			let paid_jobs = NextModelId::<Test>::get().0;
 			begin_block(System::block_number() + 500);
 			assert_eq!(Balances::total_issuance(), issuance);
-			Models::do_try_state().unwrap();
+			ModelsPallet::do_try_state().unwrap();
 			assert_slots_match_jobs();
 			assert_eq!(Jobs::<Test>::iter().count(), 0);
 			assert_eq!(Agenda::<Test>::iter().count(), 0);

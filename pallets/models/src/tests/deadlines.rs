@@ -13,7 +13,7 @@ use frame_support::{
 use openledger_primitives::{jobs::JobOutcome, TrainingJobId};
 
 fn expire(job: TrainingJobId) -> sp_runtime::DispatchResult {
-	Models::expire_training(RuntimeOrigin::signed(OTHER), job)
+	ModelsPallet::expire_training(RuntimeOrigin::signed(OTHER), job)
 }
 
 #[test]
@@ -24,7 +24,7 @@ fn open_job_should_time_out_when_nobody_takes_it() {
 		assert_noop!(expire(job), Error::<Test>::TooEarly);
 		begin_block(1 + OPEN);
 		assert_noop!(
-			Models::assign_training(RuntimeOrigin::signed(OTHER), job),
+			ModelsPallet::assign_training(RuntimeOrigin::signed(OTHER), job),
 			Error::<Test>::TooLate
 		);
 		begin_block(2 + OPEN);
@@ -61,18 +61,18 @@ fn job_should_run_out_of_workers_when_nobody_ever_starts() {
 fn record_should_go_when_retention_ends() {
 	ExtBuilder::default().build_and_execute(|| {
 		let model = new_model();
-		let job = Models::model(model).unwrap().job;
+		let job = ModelsPallet::model(model).unwrap().job;
 		let forget_at = phase(job).deadline();
 		begin_block(forget_at);
-		assert!(Models::job(job).is_some());
+		assert!(ModelsPallet::job(job).is_some());
 		begin_block(forget_at + 1);
-		assert_eq!(Models::job(job), None);
-		assert!(Models::jobs_of(CREATOR, None, 10).is_empty());
+		assert_eq!(ModelsPallet::job(job), None);
+		assert!(ModelsPallet::jobs_of(CREATOR, None, 10).is_empty());
 		System::assert_last_event(Event::TrainingForgotten { job }.into());
 		assert_noop!(expire(job), Error::<Test>::UnknownJob);
 		assert_eq!(Agenda::<Test>::iter().count(), 0);
 		// The model and its lineage stay.
-		assert_eq!(Models::lineage(model).unwrap().job, job);
+		assert_eq!(ModelsPallet::lineage(model).unwrap().job, job);
 	});
 }
 
@@ -80,12 +80,12 @@ fn record_should_go_when_retention_ends() {
 fn record_should_go_at_once_when_somebody_asks_after_retention() {
 	ExtBuilder::default().build_and_execute(|| {
 		let job = new_job();
-		assert_ok!(Models::cancel_training(RuntimeOrigin::signed(CREATOR), job));
+		assert_ok!(ModelsPallet::cancel_training(RuntimeOrigin::signed(CREATOR), job));
 		begin_block_without_idle(RETENTION);
 		assert_noop!(expire(job), Error::<Test>::TooEarly);
 		begin_block_without_idle(1 + RETENTION);
 		assert_ok!(expire(job));
-		assert_eq!(Models::job(job), None);
+		assert_eq!(ModelsPallet::job(job), None);
 	});
 }
 
@@ -102,11 +102,11 @@ fn everything_due_should_be_served_later_when_blocks_were_full() {
 		begin_block_without_idle(60);
 		// Late parties are late, served or not.
 		assert_noop!(
-			Models::deliver_training(RuntimeOrigin::signed(OPERATOR), running, result()),
+			ModelsPallet::deliver_training(RuntimeOrigin::signed(OPERATOR), running, result()),
 			Error::<Test>::TooLate
 		);
 		assert_noop!(
-			Models::cancel_training(RuntimeOrigin::signed(CREATOR), open),
+			ModelsPallet::cancel_training(RuntimeOrigin::signed(CREATOR), open),
 			Error::<Test>::TooLate
 		);
 		begin_block(61);
@@ -126,17 +126,17 @@ fn agenda_should_serve_only_what_the_weight_pays_for() {
 		let ended =
 			|| jobs.iter().filter(|job| matches!(phase(**job), Phase::TimedOut { .. })).count();
 
-		assert_eq!(Models::on_idle(now, Weight::zero()), Weight::zero());
+		assert_eq!(ModelsPallet::on_idle(now, Weight::zero()), Weight::zero());
 		let base = <() as WeightInfo>::agenda_base();
 		let block = <() as WeightInfo>::agenda_block();
 		let entry = <() as WeightInfo>::agenda_entry();
-		assert_eq!(Models::on_idle(now, base + block), base + block);
+		assert_eq!(ModelsPallet::on_idle(now, base + block), base + block);
 		assert_eq!(ended(), 0);
 		let enough_for_one = base + block + entry;
-		assert_eq!(Models::on_idle(now, enough_for_one), enough_for_one);
+		assert_eq!(ModelsPallet::on_idle(now, enough_for_one), enough_for_one);
 		assert_eq!(ended(), 1);
 		assert_eq!(AgendaCursor::<Test>::get(), now);
-		let consumed = Models::on_idle(now, Weight::MAX);
+		let consumed = ModelsPallet::on_idle(now, Weight::MAX);
 		assert_eq!(consumed, base + block + entry + entry);
 		assert_eq!(ended(), 3);
 		assert_eq!(AgendaCursor::<Test>::get(), now + 1);
@@ -166,7 +166,7 @@ fn job_should_be_postponed_and_whole_when_it_cannot_end() {
 		);
 		assert!(System::events().iter().any(|record| matches!(
 			record.event,
-			RuntimeEvent::Models(Event::TrainingPostponed { until: at, .. }) if at == until
+			RuntimeEvent::ModelsPallet(Event::TrainingPostponed { until: at, .. }) if at == until
 		)));
 		assert_eq!(Workers::outcomes(), vec![]);
 		assert_eq!(NextModelId::<Test>::get().0, 0);
@@ -184,7 +184,7 @@ fn settling_should_be_refused_when_window_is_open() {
 	ExtBuilder::default().build_and_execute(|| {
 		let job = delivered_job();
 		begin_block(CHALLENGE);
-		let settle = || Models::settle_training(RuntimeOrigin::signed(WORKER), job);
+		let settle = || ModelsPallet::settle_training(RuntimeOrigin::signed(WORKER), job);
 		assert_noop!(settle(), Error::<Test>::TooEarly);
 		begin_block(1 + CHALLENGE);
 		assert_ok!(settle());
@@ -199,6 +199,6 @@ fn settling_should_be_refused_when_window_is_open() {
 #[test]
 fn constants_should_pass_the_integrity_test() {
 	ExtBuilder::default().build_and_execute(|| {
-		<Models as Hooks<u64>>::integrity_test();
+		<ModelsPallet as Hooks<u64>>::integrity_test();
 	});
 }

@@ -6,7 +6,7 @@ use openledger_primitives::{jobs::JobOutcome, ModelId, H256};
 use sp_runtime::{traits::BadOrigin, TokenError};
 
 fn dispute(who: AccountId, job: openledger_primitives::TrainingJobId) -> sp_runtime::DispatchResult {
-	Models::dispute_training(
+	ModelsPallet::dispute_training(
 		RuntimeOrigin::signed(who),
 		job,
 		DisputeReason::NotAsSpecified,
@@ -74,7 +74,7 @@ fn creator_should_get_budget_and_bond_back_when_dispute_is_upheld() {
 	ExtBuilder::default().build_and_execute(|| {
 		let job = disputed_job();
 		begin_block(7);
-		assert_ok!(Models::resolve_dispute(RuntimeOrigin::signed(JUDGE), job, true));
+		assert_ok!(ModelsPallet::resolve_dispute(RuntimeOrigin::signed(JUDGE), job, true));
 		assert_eq!(
 			phase(job),
 			Phase::Refuted { worker: WORKER, at: 7, forget_at: 7 + RETENTION }
@@ -92,7 +92,7 @@ fn creator_should_get_budget_and_bond_back_when_dispute_is_upheld() {
 fn worker_should_get_budget_and_bond_when_dispute_is_rejected() {
 	ExtBuilder::default().build_and_execute(|| {
 		let job = disputed_job();
-		assert_ok!(Models::resolve_dispute(RuntimeOrigin::root(), job, false));
+		assert_ok!(ModelsPallet::resolve_dispute(RuntimeOrigin::root(), job, false));
 		assert!(matches!(phase(job), Phase::Settled { model: ModelId(0), .. }));
 		assert_eq!(Balances::free_balance(WORKER), FUNDS + BUDGET + BOND);
 		assert_eq!(
@@ -111,7 +111,7 @@ fn result_should_stand_and_bond_come_back_when_nobody_decides() {
 		let job = disputed_job();
 		begin_block(1 + DECISION);
 		assert_noop!(
-			Models::resolve_dispute(RuntimeOrigin::signed(JUDGE), job, true),
+			ModelsPallet::resolve_dispute(RuntimeOrigin::signed(JUDGE), job, true),
 			Error::<Test>::TooLate
 		);
 		begin_block(1 + DECISION + 1);
@@ -129,11 +129,11 @@ fn dispute_should_be_decided_only_by_its_origin() {
 		let job = disputed_job();
 		for stranger in [CREATOR, WORKER, OPERATOR, ADMIN] {
 			assert_noop!(
-				Models::resolve_dispute(RuntimeOrigin::signed(stranger), job, true),
+				ModelsPallet::resolve_dispute(RuntimeOrigin::signed(stranger), job, true),
 				BadOrigin
 			);
 		}
-		assert_noop!(Models::resolve_dispute(RuntimeOrigin::none(), job, true), BadOrigin);
+		assert_noop!(ModelsPallet::resolve_dispute(RuntimeOrigin::none(), job, true), BadOrigin);
 	});
 }
 
@@ -143,10 +143,10 @@ fn bonds_should_be_kept_apart_when_a_creator_has_two_disputes() {
 		let first = disputed_job();
 		let second = disputed_job();
 		assert_eq!(held(HoldReason::DisputeBond, CREATOR), 2 * BOND);
-		assert_ok!(Models::resolve_dispute(RuntimeOrigin::root(), first, true));
+		assert_ok!(ModelsPallet::resolve_dispute(RuntimeOrigin::root(), first, true));
 		assert_eq!(held(HoldReason::DisputeBond, CREATOR), BOND);
 		assert_eq!(held(HoldReason::TrainingBudget, CREATOR), BUDGET);
-		assert_ok!(Models::resolve_dispute(RuntimeOrigin::root(), second, false));
+		assert_ok!(ModelsPallet::resolve_dispute(RuntimeOrigin::root(), second, false));
 		assert_eq!(held(HoldReason::DisputeBond, CREATOR), 0);
 		assert_eq!(
 			Workers::outcomes(),

@@ -17,7 +17,7 @@ fn assert_refused(
 	error: impl Into<DispatchError>,
 	reason: Refusal,
 ) {
-	let told = Models::why_not(
+	let told = ModelsPallet::why_not(
 		CREATOR,
 		order.base,
 		order.sources.clone(),
@@ -150,28 +150,28 @@ fn model_should_fall_silent_when_its_terms_end() {
 		}
 		for job in [0, 1].map(openledger_primitives::TrainingJobId) {
 			let operator = RuntimeOrigin::signed(OPERATOR);
-			assert_ok!(Models::start_training(operator.clone(), job));
-			assert_ok!(Models::deliver_training(operator, job, result()));
+			assert_ok!(ModelsPallet::start_training(operator.clone(), job));
+			assert_ok!(ModelsPallet::deliver_training(operator, job, result()));
 		}
 		begin_block(1 + CHALLENGE + 1);
 		let owner = RuntimeOrigin::signed(CREATOR);
 		let [first, second] = [0, 1].map(openledger_primitives::ModelId);
-		assert_ok!(Models::publish_model(owner.clone(), first, Default::default()));
+		assert_ok!(ModelsPallet::publish_model(owner.clone(), first, Default::default()));
 
 		UnixSecondsNow::set(end - 1);
-		assert!(Models::served(first).is_some());
-		assert_eq!(Models::quote(first, 10, 10), Some(0));
+		assert!(ModelsPallet::served(first).is_some());
+		assert_eq!(ModelsPallet::quote(first, 10, 10), Some(0));
 		UnixSecondsNow::set(end);
-		assert!(Models::served(first).is_none());
-		assert_eq!(Models::quote(first, 10, 10), None);
+		assert!(ModelsPallet::served(first).is_none());
+		assert_eq!(ModelsPallet::quote(first, 10, 10), None);
 		// Its lineage is still there.
-		assert!(Models::lineage(first).is_some());
+		assert!(ModelsPallet::lineage(first).is_some());
 		assert_noop!(
-			Models::publish_model(owner.clone(), second, Default::default()),
+			ModelsPallet::publish_model(owner.clone(), second, Default::default()),
 			Error::<Test>::LicenceExpired
 		);
-		assert_ok!(Models::pause_model(owner.clone(), first));
-		assert_noop!(Models::resume_model(owner, first), Error::<Test>::LicenceExpired);
+		assert_ok!(ModelsPallet::pause_model(owner.clone(), first));
+		assert_noop!(ModelsPallet::resume_model(owner, first), Error::<Test>::LicenceExpired);
 	});
 }
 
@@ -179,7 +179,7 @@ fn model_should_fall_silent_when_its_terms_end() {
 fn why_not_should_say_what_else_is_in_the_way() {
 	ExtBuilder::default().build_and_execute(|| {
 		let why_not = |base, datanets: &[u32], licence| {
-			Models::why_not(CREATOR, base, sources(datanets), true, licence)
+			ModelsPallet::why_not(CREATOR, base, sources(datanets), true, licence)
 		};
 		let base = BaseModelId(0);
 		assert_eq!(why_not(base, &[1], OPEN_TERMS), Some(Refusal::UnknownBaseModel));
@@ -206,7 +206,7 @@ fn why_not_should_say_what_else_is_in_the_way() {
 			why_not(base, &[1, 2], OPEN_TERMS),
 			Some(Refusal::AccessDenied { datanet: DatanetId(2), error: ACCESS_DENIED })
 		);
-		assert_ok!(Models::retire_base_model(RuntimeOrigin::root(), base));
+		assert_ok!(ModelsPallet::retire_base_model(RuntimeOrigin::root(), base));
 		assert_eq!(why_not(base, &[1], OPEN_TERMS), Some(Refusal::BaseModelRetired));
 	});
 }

@@ -14,7 +14,7 @@ fn request_should_hold_budget_and_assign_when_worker_is_free() {
 		let base = register_base(1, LicenceTerms::OPEN);
 		assert_ok!(request(CREATOR, order(base)));
 		let id = TrainingJobId(0);
-		let job = Models::job(id).unwrap();
+		let job = ModelsPallet::job(id).unwrap();
 		assert_eq!(job.creator, CREATOR);
 		assert_eq!(job.order, order(base));
 		assert_eq!(job.requested_at, 1);
@@ -44,15 +44,15 @@ fn request_should_stay_open_when_nobody_is_free() {
 	ExtBuilder::default().without_workers().build_and_execute(|| {
 		let job = new_job();
 		assert_eq!(phase(job), Phase::Open { expires_at: 1 + OPEN });
-		assert_eq!(Models::job(job).unwrap().assignments, 0);
+		assert_eq!(ModelsPallet::job(job).unwrap().assignments, 0);
 		assert_eq!(held(HoldReason::TrainingBudget, CREATOR), BUDGET);
 		// The pool's writes before it refused are taken back.
 		assert_eq!(Workers::assignments(), 0);
-		assert_noop!(Models::assign_training(RuntimeOrigin::signed(OTHER), job), NOBODY_FREE);
+		assert_noop!(ModelsPallet::assign_training(RuntimeOrigin::signed(OTHER), job), NOBODY_FREE);
 
 		Workers::put(WORKER, OPERATOR, 1);
 		begin_block(OPEN);
-		assert_ok!(Models::assign_training(RuntimeOrigin::signed(OTHER), job));
+		assert_ok!(ModelsPallet::assign_training(RuntimeOrigin::signed(OTHER), job));
 		assert_eq!(phase(job), Phase::Assigned { worker: WORKER, start_by: OPEN + START });
 	});
 }
@@ -149,7 +149,7 @@ fn request_should_be_refused_when_unsigned_or_out_of_numbers() {
 		let TrainingOrder { sources, spec_hash, licence, commercial, budget, training_blocks, .. } =
 			order(base);
 		assert_noop!(
-			Models::request_training(
+			ModelsPallet::request_training(
 				RuntimeOrigin::root(),
 				base,
 				sources,
@@ -192,10 +192,10 @@ fn request_should_be_refused_when_terms_of_result_are_wrong() {
 fn jobs_should_be_listed_by_creator_page_by_page() {
 	ExtBuilder::default().build_and_execute(|| {
 		let mut jobs: Vec<_> = (0..5).map(|_| new_job()).collect();
-		let mut listed = Models::jobs_of(CREATOR, None, 2);
+		let mut listed = ModelsPallet::jobs_of(CREATOR, None, 2);
 		assert_eq!(listed.len(), 2);
 		loop {
-			let page = Models::jobs_of(CREATOR, listed.last().copied(), 2);
+			let page = ModelsPallet::jobs_of(CREATOR, listed.last().copied(), 2);
 			if page.is_empty() {
 				break;
 			}
@@ -204,8 +204,8 @@ fn jobs_should_be_listed_by_creator_page_by_page() {
 		listed.sort_unstable();
 		jobs.sort_unstable();
 		assert_eq!(listed, jobs);
-		assert!(Models::jobs_of(OTHER, None, 10).is_empty());
-		assert!(Models::jobs_of(CREATOR, None, 0).is_empty());
-		assert_eq!(Models::jobs_of(CREATOR, None, u32::MAX).len(), 5);
+		assert!(ModelsPallet::jobs_of(OTHER, None, 10).is_empty());
+		assert!(ModelsPallet::jobs_of(CREATOR, None, 0).is_empty());
+		assert_eq!(ModelsPallet::jobs_of(CREATOR, None, u32::MAX).len(), 5);
 	});
 }

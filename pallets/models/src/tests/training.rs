@@ -14,13 +14,13 @@ fn job_should_pay_worker_and_make_model_when_it_goes_well() {
 	ExtBuilder::default().build_and_execute(|| {
 		let job = new_job();
 		begin_block(3);
-		assert_ok!(Models::start_training(RuntimeOrigin::signed(OPERATOR), job));
+		assert_ok!(ModelsPallet::start_training(RuntimeOrigin::signed(OPERATOR), job));
 		assert_eq!(phase(job), Phase::Running { worker: WORKER, deliver_by: 3 + 40 });
 		System::assert_last_event(
 			Event::TrainingStarted { job, worker: WORKER, deliver_by: 43 }.into(),
 		);
 		begin_block(42);
-		assert_ok!(Models::deliver_training(RuntimeOrigin::signed(OPERATOR), job, result()));
+		assert_ok!(ModelsPallet::deliver_training(RuntimeOrigin::signed(OPERATOR), job, result()));
 		let settle_at = 42 + CHALLENGE;
 		assert_eq!(
 			phase(job),
@@ -52,7 +52,7 @@ fn job_should_pay_worker_and_make_model_when_it_goes_well() {
 			Event::TrainingSettled { job, worker: WORKER, model, paid: BUDGET }.into(),
 		);
 
-		let record = Models::model(model).unwrap();
+		let record = ModelsPallet::model(model).unwrap();
 		assert_eq!(record.owner, CREATOR);
 		assert_eq!(record.base, BaseModelId(0));
 		assert_eq!(record.sources, sources(&[1, 2]));
@@ -60,7 +60,7 @@ fn job_should_pay_worker_and_make_model_when_it_goes_well() {
 		assert_eq!(record.status, ModelStatus::Draft);
 		assert_eq!(record.job, job);
 		assert_eq!(record.created_at, settle_at);
-		assert!(Models::served(model).is_none());
+		assert!(ModelsPallet::served(model).is_none());
 	});
 }
 
@@ -70,7 +70,7 @@ fn worker_should_be_paid_when_creator_has_frozen_its_funds() {
 		let job = delivered_job();
 		Balances::set_lock(*b"votelock", &CREATOR, u128::MAX, WithdrawReasons::all());
 		begin_block(1 + CHALLENGE);
-		assert_ok!(Models::settle_training(RuntimeOrigin::signed(OTHER), job));
+		assert_ok!(ModelsPallet::settle_training(RuntimeOrigin::signed(OTHER), job));
 		assert_eq!(Balances::free_balance(WORKER), FUNDS + BUDGET);
 	});
 }
@@ -81,7 +81,7 @@ fn creator_should_pay_itself_when_it_is_the_worker() {
 		Workers::put(CREATOR, OPERATOR, 1);
 		let job = delivered_job();
 		begin_block(1 + CHALLENGE);
-		assert_ok!(Models::settle_training(RuntimeOrigin::signed(OTHER), job));
+		assert_ok!(ModelsPallet::settle_training(RuntimeOrigin::signed(OTHER), job));
 		assert_eq!(Balances::free_balance(CREATOR), FUNDS - DepositBase::get());
 	});
 }
@@ -91,7 +91,7 @@ fn budget_should_come_back_when_job_is_cancelled() {
 	ExtBuilder::default().build_and_execute(|| {
 		// Assigned.
 		let job = new_job();
-		assert_ok!(Models::cancel_training(RuntimeOrigin::signed(CREATOR), job));
+		assert_ok!(ModelsPallet::cancel_training(RuntimeOrigin::signed(CREATOR), job));
 		assert_eq!(phase(job), Phase::Cancelled { at: 1, forget_at: 1 + RETENTION });
 		System::assert_last_event(Event::TrainingCancelled { job }.into());
 		assert_eq!(Workers::outcomes(), vec![(WORKER, JobOutcome::Released)]);
@@ -101,7 +101,7 @@ fn budget_should_come_back_when_job_is_cancelled() {
 		Workers::set_free_slots(WORKER, 0);
 		let job = new_job();
 		assert!(matches!(phase(job), Phase::Open { .. }));
-		assert_ok!(Models::cancel_training(RuntimeOrigin::signed(CREATOR), job));
+		assert_ok!(ModelsPallet::cancel_training(RuntimeOrigin::signed(CREATOR), job));
 		assert_eq!(Balances::free_balance(CREATOR), FUNDS);
 		assert_eq!(Workers::outcomes().len(), 1);
 	});
@@ -112,14 +112,14 @@ fn job_should_be_open_again_when_worker_declines() {
 	ExtBuilder::default().build_and_execute(|| {
 		let job = new_job();
 		begin_block(4);
-		assert_ok!(Models::decline_training(RuntimeOrigin::signed(OPERATOR), job));
+		assert_ok!(ModelsPallet::decline_training(RuntimeOrigin::signed(OPERATOR), job));
 		System::assert_last_event(Event::TrainingDeclined { job, worker: WORKER }.into());
 		assert_eq!(phase(job), Phase::Open { expires_at: 4 + OPEN });
 		assert_eq!(Workers::outcomes(), vec![(WORKER, JobOutcome::Released)]);
 		assert_eq!(held(HoldReason::TrainingBudget, CREATOR), BUDGET);
 
-		assert_ok!(Models::assign_training(RuntimeOrigin::signed(OTHER), job));
-		assert_eq!(Models::job(job).unwrap().assignments, 2);
+		assert_ok!(ModelsPallet::assign_training(RuntimeOrigin::signed(OTHER), job));
+		assert_eq!(ModelsPallet::job(job).unwrap().assignments, 2);
 	});
 }
 
@@ -128,10 +128,10 @@ fn job_should_end_when_all_assignments_are_declined() {
 	ExtBuilder::default().build_and_execute(|| {
 		let job = new_job();
 		for _ in 1..ASSIGNMENTS {
-			assert_ok!(Models::decline_training(RuntimeOrigin::signed(OPERATOR), job));
-			assert_ok!(Models::assign_training(RuntimeOrigin::signed(OTHER), job));
+			assert_ok!(ModelsPallet::decline_training(RuntimeOrigin::signed(OPERATOR), job));
+			assert_ok!(ModelsPallet::assign_training(RuntimeOrigin::signed(OTHER), job));
 		}
-		assert_ok!(Models::decline_training(RuntimeOrigin::signed(OPERATOR), job));
+		assert_ok!(ModelsPallet::decline_training(RuntimeOrigin::signed(OPERATOR), job));
 		assert_eq!(
 			phase(job),
 			Phase::TimedOut {
@@ -150,7 +150,7 @@ fn next_worker_should_be_assigned_when_one_does_not_start() {
 	ExtBuilder::default().build_and_execute(|| {
 		let job = new_job();
 		begin_block(1 + START);
-		assert_ok!(Models::expire_training(RuntimeOrigin::signed(OTHER), job));
+		assert_ok!(ModelsPallet::expire_training(RuntimeOrigin::signed(OTHER), job));
 		System::assert_has_event(Event::StartMissed { job, worker: WORKER }.into());
 		assert_eq!(
 			phase(job),
@@ -164,11 +164,11 @@ fn next_worker_should_be_assigned_when_one_does_not_start() {
 		assert_eq!(Workers::taken(WORKER), 2);
 		Workers::set_free_slots(WORKER, 0);
 		assert!(matches!(phase(other), Phase::Assigned { .. }));
-		assert_ok!(Models::expire_training(RuntimeOrigin::signed(OTHER), job));
+		assert_ok!(ModelsPallet::expire_training(RuntimeOrigin::signed(OTHER), job));
 		// The slot that came back is taken again: the third and last assignment.
-		assert_eq!(Models::job(job).unwrap().assignments, ASSIGNMENTS);
+		assert_eq!(ModelsPallet::job(job).unwrap().assignments, ASSIGNMENTS);
 		begin_block(1 + 3 * START);
-		assert_ok!(Models::expire_training(RuntimeOrigin::signed(OTHER), job));
+		assert_ok!(ModelsPallet::expire_training(RuntimeOrigin::signed(OTHER), job));
 		assert!(matches!(
 			phase(job),
 			Phase::TimedOut { cause: TimeoutCause::AttemptsUsedUp, .. }
@@ -183,7 +183,7 @@ fn job_should_be_open_when_no_worker_can_replace_a_late_one() {
 		let job = new_job();
 		Workers::suspend(WORKER);
 		begin_block(1 + START);
-		assert_ok!(Models::expire_training(RuntimeOrigin::signed(OTHER), job));
+		assert_ok!(ModelsPallet::expire_training(RuntimeOrigin::signed(OTHER), job));
 		assert_eq!(phase(job), Phase::Open { expires_at: 1 + START + OPEN });
 		assert_eq!(Workers::outcomes(), vec![(WORKER, JobOutcome::TimedOut)]);
 	});
@@ -195,10 +195,10 @@ fn budget_should_come_back_when_worker_does_not_deliver() {
 		let job = running_job();
 		begin_block(41);
 		assert_noop!(
-			Models::deliver_training(RuntimeOrigin::signed(OPERATOR), job, result()),
+			ModelsPallet::deliver_training(RuntimeOrigin::signed(OPERATOR), job, result()),
 			Error::<Test>::TooLate
 		);
-		assert_ok!(Models::expire_training(RuntimeOrigin::signed(OTHER), job));
+		assert_ok!(ModelsPallet::expire_training(RuntimeOrigin::signed(OTHER), job));
 		let cause = TimeoutCause::NotDelivered { worker: WORKER };
 		assert_eq!(
 			phase(job),
@@ -216,7 +216,7 @@ fn delivery_should_be_refused_when_it_names_no_adapter() {
 	ExtBuilder::default().build_and_execute(|| {
 		let job = running_job();
 		assert_noop!(
-			Models::deliver_training(
+			ModelsPallet::deliver_training(
 				RuntimeOrigin::signed(OPERATOR),
 				job,
 				TrainingResult { adapter_hash: H256::zero(), ..result() }
@@ -234,23 +234,23 @@ fn only_the_operator_should_act_for_the_worker() {
 		for stranger in [WORKER, CREATOR, OTHER] {
 			let origin = RuntimeOrigin::signed(stranger);
 			assert_noop!(
-				Models::start_training(origin.clone(), job),
+				ModelsPallet::start_training(origin.clone(), job),
 				Error::<Test>::NotOperator
 			);
-			assert_noop!(Models::decline_training(origin, job), Error::<Test>::NotOperator);
+			assert_noop!(ModelsPallet::decline_training(origin, job), Error::<Test>::NotOperator);
 		}
 		// A key that was changed since the assignment signs from then on.
 		Workers::set_operator(WORKER, OTHER);
 		assert_noop!(
-			Models::start_training(RuntimeOrigin::signed(OPERATOR), job),
+			ModelsPallet::start_training(RuntimeOrigin::signed(OPERATOR), job),
 			Error::<Test>::NotOperator
 		);
-		assert_ok!(Models::start_training(RuntimeOrigin::signed(OTHER), job));
+		assert_ok!(ModelsPallet::start_training(RuntimeOrigin::signed(OTHER), job));
 		assert_noop!(
-			Models::deliver_training(RuntimeOrigin::signed(OPERATOR), job, result()),
+			ModelsPallet::deliver_training(RuntimeOrigin::signed(OPERATOR), job, result()),
 			Error::<Test>::NotOperator
 		);
-		assert_ok!(Models::deliver_training(RuntimeOrigin::signed(OTHER), job, result()));
+		assert_ok!(ModelsPallet::deliver_training(RuntimeOrigin::signed(OTHER), job, result()));
 	});
 }
 
@@ -260,7 +260,7 @@ fn only_the_creator_should_cancel() {
 		let job = new_job();
 		for stranger in [WORKER, OPERATOR, OTHER, ADMIN] {
 			assert_noop!(
-				Models::cancel_training(RuntimeOrigin::signed(stranger), job),
+				ModelsPallet::cancel_training(RuntimeOrigin::signed(stranger), job),
 				Error::<Test>::NotCreator
 			);
 		}
@@ -274,11 +274,11 @@ fn model_should_keep_terms_of_order_when_settled() {
 		let licence = LicenceTerms { revenue_share: 300, share_alike: true, ..LicenceTerms::OPEN };
 		assert_ok!(request(CREATOR, TrainingOrder { licence, commercial: false, ..order(base) }));
 		let job = openledger_primitives::TrainingJobId(0);
-		assert_ok!(Models::start_training(RuntimeOrigin::signed(OPERATOR), job));
-		assert_ok!(Models::deliver_training(RuntimeOrigin::signed(OPERATOR), job, result()));
+		assert_ok!(ModelsPallet::start_training(RuntimeOrigin::signed(OPERATOR), job));
+		assert_ok!(ModelsPallet::deliver_training(RuntimeOrigin::signed(OPERATOR), job, result()));
 		begin_block(1 + CHALLENGE);
-		assert_ok!(Models::settle_training(RuntimeOrigin::signed(CREATOR), job));
-		let model = Models::model(ModelId(0)).unwrap();
+		assert_ok!(ModelsPallet::settle_training(RuntimeOrigin::signed(CREATOR), job));
+		let model = ModelsPallet::model(ModelId(0)).unwrap();
 		assert_eq!(model.licence, licence);
 		assert!(!model.commercial);
 	});

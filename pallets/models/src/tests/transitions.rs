@@ -61,7 +61,7 @@ const CALLS: [Call; 10] = [
 ];
 
 fn stage_of(job: TrainingJobId) -> Stage {
-	match Models::job(job).map(|job| job.phase) {
+	match ModelsPallet::job(job).map(|job| job.phase) {
 		Some(Phase::Open { .. }) => Stage::Open,
 		Some(Phase::Assigned { .. }) => Stage::Assigned,
 		Some(Phase::Running { .. }) => Stage::Running,
@@ -90,26 +90,26 @@ fn job_in(stage: Stage) -> TrainingJobId {
 		Stage::Disputed => disputed_job(),
 		Stage::Settled => {
 			let job = disputed_job();
-			assert_ok!(Models::resolve_dispute(RuntimeOrigin::root(), job, false));
+			assert_ok!(ModelsPallet::resolve_dispute(RuntimeOrigin::root(), job, false));
 			job
 		},
 		Stage::TimedOut => {
 			let job = new_job();
 			for _ in 1..ASSIGNMENTS {
-				assert_ok!(Models::decline_training(RuntimeOrigin::signed(OPERATOR), job));
-				assert_ok!(Models::assign_training(RuntimeOrigin::signed(OTHER), job));
+				assert_ok!(ModelsPallet::decline_training(RuntimeOrigin::signed(OPERATOR), job));
+				assert_ok!(ModelsPallet::assign_training(RuntimeOrigin::signed(OTHER), job));
 			}
-			assert_ok!(Models::decline_training(RuntimeOrigin::signed(OPERATOR), job));
+			assert_ok!(ModelsPallet::decline_training(RuntimeOrigin::signed(OPERATOR), job));
 			job
 		},
 		Stage::Cancelled => {
 			let job = new_job();
-			assert_ok!(Models::cancel_training(RuntimeOrigin::signed(CREATOR), job));
+			assert_ok!(ModelsPallet::cancel_training(RuntimeOrigin::signed(CREATOR), job));
 			job
 		},
 		Stage::Refuted => {
 			let job = disputed_job();
-			assert_ok!(Models::resolve_dispute(RuntimeOrigin::root(), job, true));
+			assert_ok!(ModelsPallet::resolve_dispute(RuntimeOrigin::root(), job, true));
 			job
 		},
 		Stage::Unknown => TrainingJobId(77),
@@ -131,18 +131,18 @@ fn caller(call: Call) -> AccountId {
 fn make(call: Call, who: AccountId, job: TrainingJobId) -> DispatchResult {
 	let origin = RuntimeOrigin::signed(who);
 	match call {
-		Call::Assign => Models::assign_training(origin, job),
-		Call::Start => Models::start_training(origin, job),
-		Call::Decline => Models::decline_training(origin, job),
-		Call::Deliver => Models::deliver_training(origin, job, result()),
-		Call::Cancel => Models::cancel_training(origin, job),
+		Call::Assign => ModelsPallet::assign_training(origin, job),
+		Call::Start => ModelsPallet::start_training(origin, job),
+		Call::Decline => ModelsPallet::decline_training(origin, job),
+		Call::Deliver => ModelsPallet::deliver_training(origin, job, result()),
+		Call::Cancel => ModelsPallet::cancel_training(origin, job),
 		Call::Dispute => {
-			Models::dispute_training(origin, job, DisputeReason::IndexFalse, H256::zero())
+			ModelsPallet::dispute_training(origin, job, DisputeReason::IndexFalse, H256::zero())
 		},
-		Call::Uphold => Models::resolve_dispute(origin, job, true),
-		Call::Reject => Models::resolve_dispute(origin, job, false),
-		Call::Settle => Models::settle_training(origin, job),
-		Call::Expire => Models::expire_training(origin, job),
+		Call::Uphold => ModelsPallet::resolve_dispute(origin, job, true),
+		Call::Reject => ModelsPallet::resolve_dispute(origin, job, false),
+		Call::Settle => ModelsPallet::settle_training(origin, job),
+		Call::Expire => ModelsPallet::expire_training(origin, job),
 	}
 }
 

@@ -10,7 +10,7 @@ use std::{
 	net::{TcpListener, TcpStream},
 	path::{Path, PathBuf},
 	process::{Child, Command, Output, Stdio},
-	sync::{Arc, Mutex},
+	sync::{Arc, Mutex, OnceLock},
 	thread,
 	time::{Duration, Instant},
 };
@@ -27,7 +27,7 @@ const BLOCK_LIMIT: Duration = Duration::from_secs(180);
 #[test]
 #[cfg_attr(no_runtime, ignore = "built with SKIP_WASM_BUILD")]
 fn node_should_stay_up_when_requests_are_malformed() {
-	let node = DevNode::start(&["--tmp"]);
+	let node = DevNode::start(&["--chain", raw_dev_chain(), "--tmp"]);
 	node.wait_for_block(1);
 
 	assert_eq!(node.error_code("{\"jsonrpc\": \"2.0\", \"id\": 1, \"method\": "), -32700);
@@ -75,7 +75,7 @@ fn node_should_finalise_and_answer_wallets_when_started_with_dev() {
 	let authorship = node.result("babe_epochAuthorship", json!([]));
 	assert!(authorship[alice].is_object(), "Alice owns slots: {authorship}");
 	assert!(node.result("grandpa_roundState", json!([]))["best"].is_object());
-	assert_eq!(node.result("sync_state_genSyncSpec", json!([true]))["id"], "openledger-dev");
+	assert_eq!(node.result("sync_state_genSyncSpec", json!([false]))["id"], "openledger-dev");
 
 	let methods = node.result("rpc_methods", json!([]))["methods"].to_string();
 	for method in [
@@ -177,11 +177,13 @@ fn damaged_database_should_be_explained_when_it_is_cut_short() {
 fn second_node_should_be_refused_when_the_database_is_in_use() {
 	let directory = TempDir::new().expect("a temporary directory");
 	let base_path = directory.path().to_str().expect("temporary paths are text");
-	let first = DevNode::start(&["--base-path", base_path]);
+	let first = DevNode::start(&["--chain", raw_dev_chain(), "--base-path", base_path]);
 	first.wait_for_block(1);
 
 	let ports = [free_port().to_string(), free_port().to_string()];
 	let second = run(node().args(["--dev", "--no-prometheus", "--base-path", base_path]).args([
+		"--chain",
+		raw_dev_chain(),
 		"--port",
 		&ports[0],
 		"--rpc-port",
@@ -278,6 +280,17 @@ fn signature_should_be_verified_only_for_the_signed_message() {
 /// The rest of the file is how these tests start, ask and stop nodes.
 fn node() -> Command {
 	Command::new(env!("CARGO_BIN_EXE_openledger-node"))
+}
+
+/// The development chain with its genesis already built, which saves each process one compilation of the
+/// runtime. Its identity is that of `dev`.
+fn raw_dev_chain() -> &'static str {
+	static PATH: OnceLock<String> = OnceLock::new();
+	PATH.get_or_init(|| {
+		let path = concat!(env!("CARGO_TARGET_TMPDIR"), "/openledger-dev.raw.json").to_owned();
+		succeed(node().args(["export-chain-spec", "--chain", "dev", "--raw", "--output", &path]));
+		path
+	})
 }
 
 fn free_port() -> u16 {
@@ -478,7 +491,7 @@ impl Stored {
 
 	fn with_blocks(height: u64) -> Self {
 		let stored = Self::empty();
-		let node = DevNode::start(&["--base-path", stored.base_path()]);
+		let node = DevNode::start(&["--chain", raw_dev_chain(), "--base-path", stored.base_path()]);
 		node.wait_for_block(height);
 		node.stop();
 		stored
@@ -494,7 +507,7 @@ impl Stored {
 
 	/// Runs a command on this chain that must succeed and returns what it printed.
 	fn command(&self, words: &str, arguments: &[&str]) -> String {
-		let shared = ["--chain", "dev", "--base-path", self.base_path()];
+		let shared = ["--chain", raw_dev_chain(), "--base-path", self.base_path()];
 		succeed(node().args(words.split(' ')).args(shared).args(arguments))
 	}
 
@@ -504,10 +517,12 @@ impl Stored {
 
 	/// Starting a node and exporting blocks both fail with advice and without a panic or a crash.
 	fn assert_damage_is_explained(&self) {
+		let chain = ["--chain", raw_dev_chain()];
 		let start = ["--dev", "--no-prometheus", "--port", "0", "--rpc-port", "0"];
-		let export = ["export-blocks", "--chain", "dev"];
+		let export = ["export-blocks"];
 		for words in [&start[..], &export[..]] {
-			let output = run(node().args(words).args(["--base-path", self.base_path()]));
+			let output =
+				run(node().args(words).args(chain).args(["--base-path", self.base_path()]));
 			let error = text(&output.stderr);
 			assert_eq!(output.status.code(), Some(1), "{words:?}: {error}");
 			assert!(error.contains("cannot be used"), "{words:?}: {error}");

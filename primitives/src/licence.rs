@@ -190,7 +190,9 @@ pub fn allows<'a>(
 		if !terms.purposes.contains(wanted.purposes) {
 			return Err(LicenceConflict::PurposeNotAllowed);
 		}
-		if wanted.commercial && !terms.commercial {
+		// Nobody can grant with what they made more than they were granted themselves.
+		let grants_commercial = wanted.derivative.is_some_and(|made| made.commercial);
+		if (wanted.commercial || grants_commercial) && !terms.commercial {
 			return Err(LicenceConflict::CommercialUseForbidden);
 		}
 		if makes_new {

@@ -67,7 +67,7 @@ const supply = await issuance();
 const { specName, specVersion } = api.runtimeVersion;
 console.log(`Connected to ${await api.rpc.system.chain()} (${specName} ${specVersion}) at ${url}`);
 say(`supply: ${open(supply)}`);
-assert(supply.eq(OPEN.muln(1_000_000_000)));
+assert(supply.eq(OPEN.mul(new BN(1_000_000_000))));
 
 chapter("1  Contribute: Alice opens a datanet, Bob and Charlie add data");
 let events = await submit("Alice", api.tx.datanets.createDatanet(
@@ -81,7 +81,7 @@ for (const who of ["Bob", "Charlie"]) {
   const seed = `${who}'s records at ${Date.now()}`;
   events = await submit(who, api.tx.datanets.contribute(
     datanet, hash(seed), 250, 40_000, hash(`${seed} blob`), hash(`${seed} salts`)));
-  contributions[who] = find(events, "datanets", "ContributionSubmitted")[0].toJSON();
+  contributions[who] = { datanet, index: find(events, "datanets", "Contributed")[1].toNumber() };
   say(`${who} contributed 250 records; a deposit is held`);
 }
 for (const who of ["Bob", "Charlie"]) {
@@ -115,7 +115,7 @@ await submit("Eve", api.tx.models.deliverTraining(job, {
   adapterHash: hash("adapter"), spanIndexRoot: hash("spans"), influenceRoot: hash("influence"),
   metrics: { heldoutLossBeforeMicro: 2_100_000, heldoutLossAfterMicro: 1_700_000, trainedTokens: 120_000, steps: 90 },
 }));
-say("the worker delivered (in this tour: hashes of nothing; real training is the next issue)");
+say("the worker delivered (in this tour, hashes of nothing: workers that train come later)");
 await blocks(4);
 assert((await balance("Dave")).eq(dave.add(OPEN.muln(50))), "the worker was paid 50 OPEN");
 say("nobody disputed it: Dave has his 50 OPEN, Ferdie has a model with its lineage");
@@ -131,7 +131,7 @@ events = await submit("Alice", api.tx.inference.requestInference(
   model, { Bytes: stringToHex(prompt) }, 100, 200, OPEN));
 const [request] = find(events, "inference", "InferenceRequested");
 const asked = (await api.query.inference.requests(request)).unwrap();
-say(`request ${request}: ${open(asked.held)} are held for at most 100 tokens in and 200 out`);
+say(`request ${request}: ${open(asked.phase.asAssigned.held)} are held for at most 100 tokens in and 200 out`);
 
 chapter("4  Attribute and pay: the answer names what it owes to whom");
 const answer = { Bytes: stringToHex("The mayor.") };

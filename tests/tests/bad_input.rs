@@ -71,13 +71,18 @@ async fn refuse_bytes_that_are_no_transaction(node: &Client) {
 		assert_eq!(refusal.code, NOT_VERIFIABLE, "{refusal} for {unreadable:?}");
 	}
 
-	// Batches in batches, deeper than anybody decodes.
-	let nonce = node.nonce(&dev::alice()).await;
+	// Batches in batches, deeper than anybody decodes. What comes before the call need not fit to it: a
+	// signature is looked at only when everything is decoded.
 	let innermost = nested("System", "remark", vec![Value::from_bytes([])]);
-	let calls = (0..300).fold(Value::unnamed_composite([innermost]), |calls, _| {
-		Value::unnamed_composite([nested("Utility", "batch", vec![calls])])
-	});
-	let deep = node.sign(&call("Utility", "batch", vec![calls]), &dev::alice(), nonce).await;
+	let batch = call("Utility", "batch", vec![Value::unnamed_composite([innermost])]);
+	let transactions = node.chain().await.tx().await.unwrap();
+	let call_data = transactions.call_data(&batch).unwrap();
+	let signed = node.sign(&batch, &dev::alice(), 0).await;
+	let signed: Vec<u8> = Decode::decode(&mut &signed[..]).unwrap();
+	// The indices of pallet and call, and the length of the list.
+	let batch_of_one = &call_data[..3];
+	let before_call = &signed[..signed.len() - call_data.len()];
+	let deep = [before_call, &batch_of_one.repeat(1_000), &call_data].concat().encode();
 	let refusal = refusal(node, &deep).await;
 	assert_eq!(refusal.code, NOT_VERIFIABLE, "{refusal}");
 }
@@ -87,8 +92,8 @@ async fn refuse_transactions_that_cannot_be_included(node: &Client) {
 	let (alice, chain) = (dev::alice(), node.chain().await);
 	let nonce = node.nonce(&alice).await;
 
-	// Longer than a block, shorter than what RPC takes.
-	let long = node.sign(&remark(&vec![0; 6 * 1024 * 1024]), &alice, nonce).await;
+	// Longer than the share of a block for such transactions, shorter than what RPC takes.
+	let long = node.sign(&remark(&vec![0; 4 * 1024 * 1024]), &alice, nonce).await;
 	invalid(node, &long, "exhaust").await;
 
 	let mut forged = node.sign(&remark(b"forged"), &alice, nonce).await;
@@ -147,19 +152,13 @@ async fn fail_by_name(node: &Client) {
 	step("signed transactions that fail");
 	let nowhere = || Value::u128(4_000_000);
 	let hash = || Value::from_bytes([1; 32]);
-	let data = Value::named_composite([
-		("root", hash()),
-		("records", Value::u128(1)),
-		("bytes", Value::u128(1)),
-		("content", hash()),
-		("salts", hash()),
-	]);
+	let contribution = vec![nowhere(), hash(), Value::u128(1), Value::u128(1), hash(), hash()];
 	let prompt = Value::unnamed_variant("Hash", [hash()]);
 	let limits = [100, 100, OPEN].map(Value::u128);
 	let request = [nowhere(), prompt].into_iter().chain(limits).collect();
 	let nested_remark = nested("System", "remark", vec![Value::from_bytes([])]);
 	let (calls, errors): (Vec<_>, Vec<_>) = [
-		(call("Datanets", "contribute", vec![nowhere(), data]), "Datanets::UnknownDatanet"),
+		(call("Datanets", "contribute", contribution), "Datanets::UnknownDatanet"),
 		(call("Datanets", "publish_version", vec![nowhere()]), "Datanets::UnknownDatanet"),
 		(call("Models", "retire_model", vec![nowhere()]), "Models::UnknownModel"),
 		(call("Models", "cancel_training", vec![nowhere()]), "Models::UnknownJob"),

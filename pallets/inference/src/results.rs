@@ -5,7 +5,7 @@ use frame_support::ensure;
 use openledger_primitives::{
 	claim::AttributionClaim,
 	jobs::JobOutcome,
-	receipt::InferenceReceipt,
+	receipt::{content_hash, InferenceReceipt},
 	traits::{PaidAnswer, Settlement, WorkerPool},
 	RequestId,
 };

@@ -2,8 +2,7 @@
 
 use codec::{Decode, DecodeWithMemTracking, Encode, MaxEncodedLen};
 use openledger_primitives::{
-	hashing,
-	receipt::{ExecutionMode, Prices},
+	receipt::{content_hash, ExecutionMode, Prices},
 	Balance, BaseModelId, BoundedVec, ConstU32, ModelId, H256,
 };
 use scale_info::TypeInfo;
@@ -26,11 +25,6 @@ pub enum Content {
 	/// Here it is, readable by everybody for ever.
 	#[codec(index = 1)]
 	Bytes(ContentBytes),
-}
-
-/// The hash by which a prompt or an answer is known: BLAKE2b-256 under `openledger/content`.
-pub fn content_hash(bytes: &[u8]) -> H256 {
-	hashing::hash("openledger/content", &[bytes])
 }
 
 impl Content {

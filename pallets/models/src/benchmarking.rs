@@ -31,7 +31,8 @@ where
 		.max(T::DisputeBond::get())
 		.saturating_mul(1_000)
 		.saturating_add(1_000_000_000_000_000);
-	<T::Currency as fungible::Mutate<T::AccountId>>::mint_into(&who, enough).expect("can be minted");
+	<T::Currency as fungible::Mutate<T::AccountId>>::mint_into(&who, enough)
+		.expect("can be minted");
 	T::RecordDeposit::ensure_successful(&who, Models::<T>::model_footprint());
 	who
 }
@@ -107,8 +108,7 @@ where
 	T::Currency: fungible::Mutate<T::AccountId>,
 {
 	let scene = running::<T>();
-	Models::<T>::do_deliver_training(scene.operator.clone(), scene.job, result())
-		.expect("it runs");
+	Models::<T>::do_deliver_training(scene.operator.clone(), scene.job, result()).expect("it runs");
 	scene
 }
 
@@ -434,10 +434,7 @@ mod benchmarks {
 		#[block]
 		{
 			// Enough for the cursor, not for one block.
-			Models::<T>::serve_agenda(
-				now,
-				<T::WeightInfo as crate::WeightInfo>::agenda_base(),
-			);
+			Models::<T>::serve_agenda(now, <T::WeightInfo as crate::WeightInfo>::agenda_base());
 		}
 	}
 

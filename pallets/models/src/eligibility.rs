@@ -62,8 +62,8 @@ impl<T: Config> Pallet<T> {
 			T::Datanets::ensure_may_train(who, source.datanet).map_err(|error| {
 				Refusal::AccessDenied { datanet: source.datanet, error: error.into() }
 			})?;
-			let theirs = T::Datanets::licence(source.datanet)
-				.ok_or(Refusal::SourceNotPublished(*source))?;
+			let theirs =
+				T::Datanets::licence(source.datanet).ok_or(Refusal::SourceNotPublished(*source))?;
 			terms.push((Licensor::Datanet(source.datanet), theirs));
 		}
 		Self::check_licences(&terms, commercial, licence)

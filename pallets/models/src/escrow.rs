@@ -17,8 +17,7 @@ use openledger_primitives::{Balance, TrainingJobId};
 use sp_runtime::DispatchResult;
 
 /// A job of this runtime.
-pub type TrainingJobOf<T> =
-	TrainingJob<<T as frame_system::Config>::AccountId, BlockNumberFor<T>>;
+pub type TrainingJobOf<T> = TrainingJob<<T as frame_system::Config>::AccountId, BlockNumberFor<T>>;
 /// A model of this runtime.
 pub type ModelOf<T> = Model<<T as frame_system::Config>::AccountId, BlockNumberFor<T>>;
 

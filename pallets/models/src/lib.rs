@@ -309,15 +309,8 @@ pub mod pallet {
 
 	/// The models of an owner, for lists.
 	#[pallet::storage]
-	pub type ModelsOf<T: Config> = StorageDoubleMap<
-		_,
-		Blake2_128Concat,
-		T::AccountId,
-		Twox64Concat,
-		ModelId,
-		(),
-		OptionQuery,
-	>;
+	pub type ModelsOf<T: Config> =
+		StorageDoubleMap<_, Blake2_128Concat, T::AccountId, Twox64Concat, ModelId, (), OptionQuery>;
 
 	/// To whom a model is offered.
 	#[pallet::storage]
@@ -686,11 +679,7 @@ pub mod pallet {
 
 		/// A page of an owner's models, in no particular order: at most `limit` and at most 128, those
 		/// that follow `after`, from the start without it.
-		pub fn models_of(
-			owner: T::AccountId,
-			after: Option<ModelId>,
-			limit: u32,
-		) -> Vec<ModelId> {
+		pub fn models_of(owner: T::AccountId, after: Option<ModelId>, limit: u32) -> Vec<ModelId> {
 			let keys = match after {
 				None => ModelsOf::<T>::iter_key_prefix(&owner),
 				Some(last) => ModelsOf::<T>::iter_key_prefix_from(
@@ -1081,11 +1070,7 @@ pub mod pallet {
 		/// `PricesChanged`
 		#[pallet::call_index(14)]
 		#[pallet::weight(T::WeightInfo::set_prices())]
-		pub fn set_prices(
-			origin: OriginFor<T>,
-			model: ModelId,
-			prices: Prices,
-		) -> DispatchResult {
+		pub fn set_prices(origin: OriginFor<T>, model: ModelId, prices: Prices) -> DispatchResult {
 			let who = ensure_signed(origin)?;
 			Self::do_set_prices(&who, model, prices)
 		}

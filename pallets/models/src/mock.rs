@@ -8,8 +8,9 @@ use crate::*;
 use codec::{Decode, Encode};
 use core::time::Duration;
 use frame_support::{
+	assert_ok, derive_impl,
 	pallet_prelude::ValueQuery,
-	assert_ok, derive_impl, parameter_types, storage_alias,
+	parameter_types, storage_alias,
 	traits::{
 		fungible::HoldConsideration, ConstU128, ConstU32, ConstU64, EitherOfDiverse, Footprint,
 		Hooks, LinearStoragePrice, UnixTime,

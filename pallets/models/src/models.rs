@@ -34,11 +34,7 @@ impl<T: Config> Pallet<T> {
 			job: job_id,
 			created_at: Self::now(),
 		})?;
-		Self::deposit_event(Event::ModelCreated {
-			model,
-			owner: job.creator.clone(),
-			job: job_id,
-		});
+		Self::deposit_event(Event::ModelCreated { model, owner: job.creator.clone(), job: job_id });
 		Ok(model)
 	}
 
@@ -249,9 +245,7 @@ impl<T: Config> ModelRegistry<T::AccountId> for Pallet<T> {
 #[allow(clippy::expect_used, reason = "a benchmark's set-up may stop the benchmark")]
 impl<T: Config> Pallet<T> {
 	/// For benchmarks: a base model with the longest names, under open terms.
-	pub(crate) fn benchmark_base(
-		registrar: &T::AccountId,
-	) -> openledger_primitives::BaseModelId {
+	pub(crate) fn benchmark_base(registrar: &T::AccountId) -> openledger_primitives::BaseModelId {
 		use crate::base_models::BaseModelDescription;
 		use alloc::vec;
 		use codec::Encode;

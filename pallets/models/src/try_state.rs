@@ -88,10 +88,8 @@ impl<T: Config> Pallet<T> {
 	fn try_models() -> Result<(), TryRuntimeError> {
 		let next = NextModelId::<T>::get();
 		let mut models: usize = 0;
-		let mut deposits: BTreeSet<TrainingJobId> = Jobs::<T>::iter()
-			.filter(|(_, job)| !job.phase.is_final())
-			.map(|(id, _)| id)
-			.collect();
+		let mut deposits: BTreeSet<TrainingJobId> =
+			Jobs::<T>::iter().filter(|(_, job)| !job.phase.is_final()).map(|(id, _)| id).collect();
 		for (id, model) in Models::<T>::iter() {
 			models = models.saturating_add(1);
 			ensure!(id < next, "a model's number was not given yet");

@@ -123,7 +123,12 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 	}
 	// Job; job, agenda twice; key; at worst also the refund; the worker's slot.
 	fn decline_training() -> Weight {
-		weigh(T::DbWeight::get(), 3 + REFUND_READS + RELEASE_READS, 3 + REFUND_WRITES + RELEASE_WRITES, 100)
+		weigh(
+			T::DbWeight::get(),
+			3 + REFUND_READS + RELEASE_READS,
+			3 + REFUND_WRITES + RELEASE_WRITES,
+			100,
+		)
 	}
 	// Job; job, agenda twice; whose key it is.
 	fn deliver_training() -> Weight {
@@ -131,7 +136,12 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 	}
 	// Job; job, agenda twice; refund; the worker's slot.
 	fn cancel_training() -> Weight {
-		weigh(T::DbWeight::get(), 1 + REFUND_READS + RELEASE_READS, 3 + REFUND_WRITES + RELEASE_WRITES, 100)
+		weigh(
+			T::DbWeight::get(),
+			1 + REFUND_READS + RELEASE_READS,
+			3 + REFUND_WRITES + RELEASE_WRITES,
+			100,
+		)
 	}
 	// Job, account, holds; job, agenda twice, account, holds.
 	fn dispute_training() -> Weight {
@@ -147,7 +157,12 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 	}
 	// At worst a worker is replaced or an undecided dispute settled.
 	fn expire_training() -> Weight {
-		weigh(T::DbWeight::get(), 3 + SETTLE_READS + ASSIGN_READS + REFUND_READS, 5 + SETTLE_WRITES + ASSIGN_WRITES + REFUND_WRITES, 180)
+		weigh(
+			T::DbWeight::get(),
+			3 + SETTLE_READS + ASSIGN_READS + REFUND_READS,
+			5 + SETTLE_WRITES + ASSIGN_WRITES + REFUND_WRITES,
+			180,
+		)
 	}
 	// Model, clock; model.
 	fn publish_model() -> Weight {
@@ -191,7 +206,12 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 	}
 	// One entry of the agenda, and at worst what `expire_training` does.
 	fn agenda_entry() -> Weight {
-		weigh(T::DbWeight::get(), 4 + SETTLE_READS + ASSIGN_READS + REFUND_READS, 6 + SETTLE_WRITES + ASSIGN_WRITES + REFUND_WRITES, 200)
+		weigh(
+			T::DbWeight::get(),
+			4 + SETTLE_READS + ASSIGN_READS + REFUND_READS,
+			6 + SETTLE_WRITES + ASSIGN_WRITES + REFUND_WRITES,
+			200,
+		)
 	}
 }
 
@@ -222,13 +242,23 @@ impl WeightInfo for () {
 		weigh(RocksDbWeight::get(), 3, 3, 40)
 	}
 	fn decline_training() -> Weight {
-		weigh(RocksDbWeight::get(), 3 + REFUND_READS + RELEASE_READS, 3 + REFUND_WRITES + RELEASE_WRITES, 100)
+		weigh(
+			RocksDbWeight::get(),
+			3 + REFUND_READS + RELEASE_READS,
+			3 + REFUND_WRITES + RELEASE_WRITES,
+			100,
+		)
 	}
 	fn deliver_training() -> Weight {
 		weigh(RocksDbWeight::get(), 3, 3, 50)
 	}
 	fn cancel_training() -> Weight {
-		weigh(RocksDbWeight::get(), 1 + REFUND_READS + RELEASE_READS, 3 + REFUND_WRITES + RELEASE_WRITES, 100)
+		weigh(
+			RocksDbWeight::get(),
+			1 + REFUND_READS + RELEASE_READS,
+			3 + REFUND_WRITES + RELEASE_WRITES,
+			100,
+		)
 	}
 	fn dispute_training() -> Weight {
 		weigh(RocksDbWeight::get(), 3, 5, 60)
@@ -240,7 +270,12 @@ impl WeightInfo for () {
 		weigh(RocksDbWeight::get(), 1 + SETTLE_READS, 3 + SETTLE_WRITES, 120)
 	}
 	fn expire_training() -> Weight {
-		weigh(RocksDbWeight::get(), 3 + SETTLE_READS + ASSIGN_READS + REFUND_READS, 5 + SETTLE_WRITES + ASSIGN_WRITES + REFUND_WRITES, 180)
+		weigh(
+			RocksDbWeight::get(),
+			3 + SETTLE_READS + ASSIGN_READS + REFUND_READS,
+			5 + SETTLE_WRITES + ASSIGN_WRITES + REFUND_WRITES,
+			180,
+		)
 	}
 	fn publish_model() -> Weight {
 		weigh(RocksDbWeight::get(), 2, 1, 40)
@@ -273,6 +308,11 @@ impl WeightInfo for () {
 		weigh(RocksDbWeight::get(), 1, 0, 10)
 	}
 	fn agenda_entry() -> Weight {
-		weigh(RocksDbWeight::get(), 4 + SETTLE_READS + ASSIGN_READS + REFUND_READS, 6 + SETTLE_WRITES + ASSIGN_WRITES + REFUND_WRITES, 200)
+		weigh(
+			RocksDbWeight::get(),
+			4 + SETTLE_READS + ASSIGN_READS + REFUND_READS,
+			6 + SETTLE_WRITES + ASSIGN_WRITES + REFUND_WRITES,
+			200,
+		)
 	}
 }

@@ -41,6 +41,13 @@ fn allows_should_name_each_conflict() {
 		// Money.
 		(&[non_commercial], RETRIEVAL, Err(CommercialUseForbidden)),
 		(&[non_commercial], Use { commercial: false, ..RETRIEVAL }, Ok(())),
+		// Nor can what is made grant what its source does not.
+		(&[non_commercial], Use { commercial: false, ..TRAINING }, Err(CommercialUseForbidden)),
+		(
+			&[non_commercial],
+			Use { commercial: false, derivative: Some(non_commercial), ..TRAINING },
+			Ok(()),
+		),
 		// Derivatives: training makes one even when nobody says under which terms.
 		(&[no_derivatives], TRAINING, Err(DerivativesForbidden)),
 		(&[no_derivatives], Use { derivative: None, ..TRAINING }, Err(DerivativesForbidden)),

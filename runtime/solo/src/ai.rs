@@ -26,8 +26,8 @@ const RETENTION: BlockNumber = 28 * DAYS;
 
 parameter_types! {
 	pub const DepositBase: Balance = deposit(1, 0);
-	/// Footprints of datanets, contributions and models count records of the chain, not of the data,
-	/// so this is small change beside [`DepositBase`].
+	/// Per byte of a footprint. A contribution's counts one for each record and each KiB of data beside
+	/// its own entry, so that the largest there can be holds about 2 OPEN while it waits.
 	pub const DepositPerByte: Balance = deposit(0, 1) / 100;
 
 	pub const DatanetDepositReason: RuntimeHoldReason =

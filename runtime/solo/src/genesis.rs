@@ -6,7 +6,7 @@
 
 use crate::{
 	consensus::{SessionKeys, BABE_GENESIS_EPOCH_CONFIG},
-	AccountId, BabeConfig, Balance, BalancesConfig, Runtime, RuntimeGenesisConfig, SessionConfig,
+	AccountId, Attribution, BabeConfig, Balance, BalancesConfig, Revive, RuntimeGenesisConfig, SessionConfig,
 	SudoConfig, ValidatorsConfig, VestingConfig,
 };
 use alloc::{vec, vec::Vec};
@@ -85,7 +85,9 @@ fn state(validators: Vec<GenesisValidator>, mut balances: Vec<(AccountId, Balanc
 		}
 	}
 	// The reward pot must exist before the first reward, which may be smaller than what opens an account.
-	balances.push((pallet_attribution::Pallet::<Runtime>::pot_account(), EXISTENTIAL_DEPOSIT));
+	balances.push((Attribution::pot_account(), EXISTENTIAL_DEPOSIT));
+	// The EVM would otherwise mint this for its own account, over and above the supply.
+	balances.push((Revive::account_id(), EXISTENTIAL_DEPOSIT));
 
 	let given = balances.iter().fold(0, |sum: Balance, (_, balance)| sum.saturating_add(*balance));
 	balances.extend(supply::BUCKETS.iter().map(|bucket| {

@@ -10,7 +10,7 @@ use crate::{mock::*, types::*, HoldReason};
 use frame_support::{assert_ok, traits::fungible::InspectHold};
 use openledger_primitives::{
 	claim::AttributionClaim,
-	receipt::{ExecutionMode, InferenceReceipt},
+	receipt::{content_hash, ExecutionMode, InferenceReceipt},
 	RequestId, H256,
 };
 

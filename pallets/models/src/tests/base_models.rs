@@ -80,10 +80,7 @@ fn registration_should_be_refused_when_description_is_wrong() {
 #[test]
 fn registration_should_be_refused_when_deposit_or_number_is_missing() {
 	ExtBuilder::default().build_and_execute(|| {
-		assert_noop!(
-			register(POOR, b"a", b"n", LicenceTerms::OPEN),
-			TokenError::FundsUnavailable
-		);
+		assert_noop!(register(POOR, b"a", b"n", LicenceTerms::OPEN), TokenError::FundsUnavailable);
 		assert_noop!(
 			ModelsPallet::register_base_model(
 				RuntimeOrigin::root(),
@@ -127,7 +124,10 @@ fn base_model_should_retire_when_registrar_or_admin_says_so() {
 			ModelsPallet::retire_base_model(RuntimeOrigin::root(), BaseModelId(9)),
 			Error::<Test>::UnknownBaseModel
 		);
-		assert_noop!(ModelsPallet::retire_base_model(RuntimeOrigin::none(), BaseModelId(0)), BadOrigin);
+		assert_noop!(
+			ModelsPallet::retire_base_model(RuntimeOrigin::none(), BaseModelId(0)),
+			BadOrigin
+		);
 	});
 }
 

@@ -45,14 +45,8 @@ fn job_should_run_out_of_workers_when_nobody_ever_starts() {
 	ExtBuilder::default().build_and_execute(|| {
 		let job = new_job();
 		begin_block(2 + START * u64::from(ASSIGNMENTS));
-		assert!(matches!(
-			phase(job),
-			Phase::TimedOut { cause: TimeoutCause::AttemptsUsedUp, .. }
-		));
-		assert_eq!(
-			Workers::outcomes(),
-			vec![(WORKER, JobOutcome::TimedOut); ASSIGNMENTS as usize]
-		);
+		assert!(matches!(phase(job), Phase::TimedOut { cause: TimeoutCause::AttemptsUsedUp, .. }));
+		assert_eq!(Workers::outcomes(), vec![(WORKER, JobOutcome::TimedOut); ASSIGNMENTS as usize]);
 		assert_eq!(Workers::taken(WORKER), 0);
 	});
 }

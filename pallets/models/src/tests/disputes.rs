@@ -5,7 +5,10 @@ use frame_support::{assert_noop, assert_ok, traits::Currency};
 use openledger_primitives::{jobs::JobOutcome, ModelId, H256};
 use sp_runtime::{traits::BadOrigin, TokenError};
 
-fn dispute(who: AccountId, job: openledger_primitives::TrainingJobId) -> sp_runtime::DispatchResult {
+fn dispute(
+	who: AccountId,
+	job: openledger_primitives::TrainingJobId,
+) -> sp_runtime::DispatchResult {
 	ModelsPallet::dispute_training(
 		RuntimeOrigin::signed(who),
 		job,
@@ -75,10 +78,7 @@ fn creator_should_get_budget_and_bond_back_when_dispute_is_upheld() {
 		let job = disputed_job();
 		begin_block(7);
 		assert_ok!(ModelsPallet::resolve_dispute(RuntimeOrigin::signed(JUDGE), job, true));
-		assert_eq!(
-			phase(job),
-			Phase::Refuted { worker: WORKER, at: 7, forget_at: 7 + RETENTION }
-		);
+		assert_eq!(phase(job), Phase::Refuted { worker: WORKER, at: 7, forget_at: 7 + RETENTION });
 		assert_eq!(Balances::free_balance(CREATOR), FUNDS);
 		assert_eq!(Balances::free_balance(WORKER), FUNDS);
 		assert_eq!(Workers::outcomes(), vec![(WORKER, JobOutcome::Faulty)]);
@@ -95,10 +95,7 @@ fn worker_should_get_budget_and_bond_when_dispute_is_rejected() {
 		assert_ok!(ModelsPallet::resolve_dispute(RuntimeOrigin::root(), job, false));
 		assert!(matches!(phase(job), Phase::Settled { model: ModelId(0), .. }));
 		assert_eq!(Balances::free_balance(WORKER), FUNDS + BUDGET + BOND);
-		assert_eq!(
-			Balances::free_balance(CREATOR),
-			FUNDS - BUDGET - BOND - DepositBase::get()
-		);
+		assert_eq!(Balances::free_balance(CREATOR), FUNDS - BUDGET - BOND - DepositBase::get());
 		assert_eq!(held(HoldReason::DisputeBond, CREATOR), 0);
 		assert_eq!(Workers::outcomes(), vec![(WORKER, JobOutcome::Delivered)]);
 		System::assert_has_event(Event::DisputeEnded { job, verdict: Verdict::Rejected }.into());

@@ -12,11 +12,7 @@ use sp_runtime::DispatchError;
 const OPEN_TERMS: LicenceTerms = LicenceTerms::OPEN;
 
 /// The call refuses with the error, and `why_not` gives the reason.
-fn assert_refused(
-	order: TrainingOrder<u64>,
-	error: impl Into<DispatchError>,
-	reason: Refusal,
-) {
+fn assert_refused(order: TrainingOrder<u64>, error: impl Into<DispatchError>, reason: Refusal) {
 	let told = ModelsPallet::why_not(
 		CREATOR,
 		order.base,
@@ -72,11 +68,7 @@ fn request_should_name_conflict_when_datanet_forbids_use() {
 		assert_ok!(request(CREATOR, TrainingOrder { licence: kept, ..order(base) }));
 
 		Datanets::put(2, LicenceTerms { expires_at: Some(START_OF_TIME), ..OPEN_TERMS });
-		assert_refused(
-			order(base),
-			Error::<Test>::LicenceExpired,
-			Refusal::LicenceExpired(second),
-		);
+		assert_refused(order(base), Error::<Test>::LicenceExpired, Refusal::LicenceExpired(second));
 	});
 }
 
@@ -189,18 +181,12 @@ fn why_not_should_say_what_else_is_in_the_way() {
 		assert_eq!(why_not(base, &[2, 1], OPEN_TERMS), Some(Refusal::SourcesNotSorted));
 		assert_eq!(
 			why_not(base, &[1, 9], OPEN_TERMS),
-			Some(Refusal::SourceNotPublished(DatanetVersion {
-				datanet: DatanetId(9),
-				version: 0
-			}))
+			Some(Refusal::SourceNotPublished(DatanetVersion { datanet: DatanetId(9), version: 0 }))
 		);
 		let invalid = LicenceTerms { purposes: Purposes(0), ..OPEN_TERMS };
 		assert_eq!(why_not(base, &[1], invalid), Some(Refusal::InvalidLicence));
 		let ended = LicenceTerms { expires_at: Some(1), ..OPEN_TERMS };
-		assert_eq!(
-			why_not(base, &[1], ended),
-			Some(Refusal::LicenceExpired(Licensor::Result))
-		);
+		assert_eq!(why_not(base, &[1], ended), Some(Refusal::LicenceExpired(Licensor::Result)));
 		Datanets::close(2);
 		assert_eq!(
 			why_not(base, &[1, 2], OPEN_TERMS),

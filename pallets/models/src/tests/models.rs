@@ -164,7 +164,10 @@ fn price_should_be_refused_when_fees_cannot_be_computed() {
 		assert_ok!(ModelsPallet::publish_model(by(CREATOR), model, high));
 		assert!(ModelsPallet::quote(model, u32::MAX, u32::MAX).is_some());
 		let sum = Prices { input_per_1000: largest, output_per_1000: largest };
-		assert_noop!(ModelsPallet::set_prices(by(CREATOR), model, sum), Error::<Test>::PriceTooHigh);
+		assert_noop!(
+			ModelsPallet::set_prices(by(CREATOR), model, sum),
+			Error::<Test>::PriceTooHigh
+		);
 	});
 }
 
@@ -172,8 +175,9 @@ fn price_should_be_refused_when_fees_cannot_be_computed() {
 fn price_should_be_zero_when_model_is_not_commercial() {
 	ExtBuilder::default().build_and_execute(|| {
 		let base = register_base(1, LicenceTerms::OPEN);
-		Datanets::put(2, LicenceTerms { commercial: false, ..LicenceTerms::OPEN });
-		assert_ok!(request(CREATOR, TrainingOrder { commercial: false, ..order(base) }));
+		let licence = LicenceTerms { commercial: false, ..LicenceTerms::OPEN };
+		Datanets::put(2, licence);
+		assert_ok!(request(CREATOR, TrainingOrder { commercial: false, licence, ..order(base) }));
 		let job = TrainingJobId(0);
 		assert_ok!(ModelsPallet::start_training(by(OPERATOR), job));
 		assert_ok!(ModelsPallet::deliver_training(by(OPERATOR), job, result()));
@@ -204,7 +208,11 @@ fn model_should_change_hands_when_offered_and_accepted() {
 		assert_ok!(ModelsPallet::offer_model(by(CREATOR), model, OTHER));
 		System::assert_last_event(Event::ModelOffered { model, to: OTHER }.into());
 		assert_noop!(ModelsPallet::accept_model(by(REGISTRAR), model), Error::<Test>::NotOffered);
-		assert_eq!(ModelsPallet::served(model).unwrap().owner, CREATOR, "not before it is accepted");
+		assert_eq!(
+			ModelsPallet::served(model).unwrap().owner,
+			CREATOR,
+			"not before it is accepted"
+		);
 
 		assert_ok!(ModelsPallet::accept_model(by(OTHER), model));
 		System::assert_last_event(
@@ -238,7 +246,10 @@ fn offer_should_end_when_withdrawn_replaced_or_retired() {
 
 		assert_ok!(ModelsPallet::retire_model(by(CREATOR), model));
 		assert_noop!(ModelsPallet::accept_model(by(REGISTRAR), model), Error::<Test>::NotOffered);
-		assert_noop!(ModelsPallet::offer_model(by(CREATOR), model, OTHER), Error::<Test>::WrongStatus);
+		assert_noop!(
+			ModelsPallet::offer_model(by(CREATOR), model, OTHER),
+			Error::<Test>::WrongStatus
+		);
 	});
 }
 

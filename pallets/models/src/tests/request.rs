@@ -116,10 +116,7 @@ fn request_should_be_refused_when_budget_or_time_is_out_of_range() {
 
 		let within = |training_blocks| TrainingOrder { training_blocks, ..order(base) };
 		for blocks in [0, MIN_TRAINING - 1, MAX_TRAINING + 1, u64::MAX] {
-			assert_noop!(
-				request(CREATOR, within(blocks)),
-				Error::<Test>::TrainingPeriodOutOfRange
-			);
+			assert_noop!(request(CREATOR, within(blocks)), Error::<Test>::TrainingPeriodOutOfRange);
 		}
 		assert_ok!(request(CREATOR, within(MIN_TRAINING)));
 		assert_ok!(request(CREATOR, within(MAX_TRAINING)));
@@ -146,8 +143,9 @@ fn request_should_be_refused_when_deposit_cannot_be_held() {
 fn request_should_be_refused_when_unsigned_or_out_of_numbers() {
 	ExtBuilder::default().build_and_execute(|| {
 		let base = register_base(1, LicenceTerms::OPEN);
-		let TrainingOrder { sources, spec_hash, licence, commercial, budget, training_blocks, .. } =
-			order(base);
+		let TrainingOrder {
+			sources, spec_hash, licence, commercial, budget, training_blocks, ..
+		} = order(base);
 		assert_noop!(
 			ModelsPallet::request_training(
 				RuntimeOrigin::root(),

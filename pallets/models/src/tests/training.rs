@@ -22,10 +22,7 @@ fn job_should_pay_worker_and_make_model_when_it_goes_well() {
 		begin_block(42);
 		assert_ok!(ModelsPallet::deliver_training(RuntimeOrigin::signed(OPERATOR), job, result()));
 		let settle_at = 42 + CHALLENGE;
-		assert_eq!(
-			phase(job),
-			Phase::Delivered { worker: WORKER, result: result(), settle_at }
-		);
+		assert_eq!(phase(job), Phase::Delivered { worker: WORKER, result: result(), settle_at });
 		assert_eq!(held(HoldReason::TrainingBudget, CREATOR), BUDGET);
 		assert_eq!(Workers::outcomes(), vec![]);
 
@@ -152,10 +149,7 @@ fn next_worker_should_be_assigned_when_one_does_not_start() {
 		begin_block(1 + START);
 		assert_ok!(ModelsPallet::expire_training(RuntimeOrigin::signed(OTHER), job));
 		System::assert_has_event(Event::StartMissed { job, worker: WORKER }.into());
-		assert_eq!(
-			phase(job),
-			Phase::Assigned { worker: WORKER, start_by: 1 + START + START }
-		);
+		assert_eq!(phase(job), Phase::Assigned { worker: WORKER, start_by: 1 + START + START });
 		assert_eq!(Workers::outcomes(), vec![(WORKER, JobOutcome::TimedOut)]);
 
 		// Nobody else is free at the second miss: open, but not for ever.
@@ -169,10 +163,7 @@ fn next_worker_should_be_assigned_when_one_does_not_start() {
 		assert_eq!(ModelsPallet::job(job).unwrap().assignments, ASSIGNMENTS);
 		begin_block(1 + 3 * START);
 		assert_ok!(ModelsPallet::expire_training(RuntimeOrigin::signed(OTHER), job));
-		assert!(matches!(
-			phase(job),
-			Phase::TimedOut { cause: TimeoutCause::AttemptsUsedUp, .. }
-		));
+		assert!(matches!(phase(job), Phase::TimedOut { cause: TimeoutCause::AttemptsUsedUp, .. }));
 		assert_eq!(held(HoldReason::TrainingBudget, CREATOR), BUDGET, "of the other job");
 	});
 }

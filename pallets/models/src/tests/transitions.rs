@@ -186,7 +186,12 @@ fn at_deadline(stage: Stage, call: Call) -> Result<Stage, Error<Test>> {
 	}
 }
 
-fn check(stage: Stage, call: Call, block: impl Fn(u64) -> u64, expected: Result<Stage, Error<Test>>) {
+fn check(
+	stage: Stage,
+	call: Call,
+	block: impl Fn(u64) -> u64,
+	expected: Result<Stage, Error<Test>>,
+) {
 	ExtBuilder::default().build_and_execute(|| {
 		let job = job_in(stage);
 		if stage != Stage::Unknown {

@@ -3,6 +3,7 @@
 use std::{fmt, time::Duration};
 
 use futures::future::join_all;
+use jsonrpsee::ws_client::WsClientBuilder;
 use serde_json::{json, Value as Json};
 use subxt::{
 	config::{substrate::H256, SubstrateConfig, SubstrateExtrinsicParamsBuilder},
@@ -18,6 +19,9 @@ use subxt::{
 };
 use subxt_signer::sr25519::Keypair;
 use tokio::sync::OnceCell;
+
+/// The longest answer that is taken, in bytes. A runtime in hexadecimal fits into it.
+const MAX_RESPONSE: u32 = 64 * 1024 * 1024;
 
 /// From submission until a transaction's block is final.
 const FINALITY_LIMIT: Duration = Duration::from_secs(90);
@@ -76,7 +80,12 @@ pub struct Client {
 impl Client {
 	/// Connects, if somebody listens there.
 	pub(crate) async fn connect(url: &str) -> Result<Self, RpcError> {
-		let rpc = RpcClient::from_insecure_url(url).await?;
+		let client = WsClientBuilder::default()
+			.max_response_size(MAX_RESPONSE)
+			.build(url)
+			.await
+			.map_err(|error| RpcError::Client(error.into()))?;
+		let rpc = RpcClient::new(client);
 		let client = Self { url: url.into(), rpc, chain: OnceCell::new() };
 		client.rpc.request::<Json>("system_health", RpcParams::new()).await?;
 		Ok(client)

@@ -1,8 +1,11 @@
 //! Several nodes of one chain.
 
-use std::{env, fs::File, time::Duration};
+use std::{env, fs::File, process::Command, time::Duration};
 
-use crate::{step, until, Node};
+use futures::future::join_all;
+use tempfile::NamedTempFile;
+
+use crate::{node::binary, step, until, Node};
 
 /// Validators of the `local` chain.
 const VALIDATORS: [&str; 4] = ["alice", "bob", "charlie", "dave"];
@@ -15,9 +18,9 @@ const FINALITY_LIMIT: Duration = Duration::from_secs(30);
 
 /// Nodes of one chain that know each other. All end when it is dropped.
 pub struct Network {
-	chain: &'static str,
 	// Before the lock: fields are dropped in order, and the next network waits for the lock.
 	nodes: Vec<Node>,
+	specification: NamedTempFile,
 	_turn: File,
 }
 
@@ -32,9 +35,14 @@ impl Network {
 	/// The local chain with its four validators, called `alice`, `bob`, `charlie` and `dave`.
 	pub async fn four_validators() -> Self {
 		let mut network = Self::empty("local");
-		for name in VALIDATORS {
-			network.join(name, &["--validator", &format!("--{name}")]).await;
+		let keys = VALIDATORS.map(|name| format!("--{name}"));
+		let arguments: Vec<_> = keys.iter().map(|keys| ["--validator", keys]).collect();
+		let mut starts = VALIDATORS.iter().zip(&arguments);
+		for (name, arguments) in starts.by_ref().take(1) {
+			network.join(name, arguments).await;
 		}
+		let rest: Vec<_> = starts.map(|(name, arguments)| (*name, &arguments[..])).collect();
+		network.join_together(&rest).await;
 		for node in &network.nodes {
 			until(format_args!("{} knows the others", node.name()), CONNECT_LIMIT, async || {
 				(node.client().peers().await + 1 == VALIDATORS.len()).then_some(())
@@ -44,25 +52,30 @@ impl Network {
 		network
 	}
 
-	fn empty(chain: &'static str) -> Self {
-		Self { chain, nodes: Vec::new(), _turn: turn() }
+	fn empty(chain: &str) -> Self {
+		let turn = turn();
+		Self { nodes: Vec::new(), specification: specification(chain), _turn: turn }
 	}
 
 	/// Starts a node that dials all those that run.
 	pub async fn join(&mut self, name: &str, arguments: &[&str]) -> &Node {
-		let mut addresses = Vec::new();
-		for node in self.nodes.iter().filter(|node| node.is_running()) {
-			addresses.push(node.client().address().await);
-		}
-		let mut all = vec!["--chain", self.chain];
-		all.extend(arguments);
-		for address in &addresses {
-			all.extend(["--bootnodes", address]);
-		}
-		let number = u8::try_from(self.nodes.len()).expect("a network of a few nodes");
-		step(format_args!("{name} starts"));
-		self.nodes.push(Node::start(name, number, &all).await);
+		self.join_together(&[(name, arguments)]).await;
 		self.node(name)
+	}
+
+	/// Starts several nodes at the same time.
+	async fn join_together(&mut self, newcomers: &[(&str, &[&str])]) {
+		let mut common =
+			vec!["--chain".to_owned(), self.specification.path().display().to_string()];
+		for node in self.running() {
+			common.extend(["--bootnodes".to_owned(), node.client().address().await]);
+		}
+		let starts = newcomers.iter().zip(self.nodes.len()..).map(|((name, arguments), number)| {
+			step(format_args!("{name} starts"));
+			let own = arguments.iter().map(|argument| argument.to_string());
+			Node::start(name, number, common.iter().cloned().chain(own).collect())
+		});
+		self.nodes.extend(join_all(starts).await);
 	}
 
 	/// The node of this name.
@@ -98,6 +111,21 @@ impl Network {
 			.await;
 		}
 	}
+}
+
+/// Makes the specification that all nodes of a chain start from, with its genesis state, as operators do
+/// it. Every start of a node from a name makes that state anew, which takes as long as everything else.
+fn specification(chain: &str) -> NamedTempFile {
+	let file = NamedTempFile::with_suffix(".json")
+		.unwrap_or_else(|error| panic!("no file for a specification: {error}"));
+	let export = Command::new(binary())
+		.args(["export-chain-spec", "--raw", "--chain", chain, "--output"])
+		.arg(file.path())
+		.output()
+		.unwrap_or_else(|error| panic!("the node cannot be started: {error}"));
+	let said = String::from_utf8_lossy(&export.stderr);
+	assert!(export.status.success(), "there is no specification of {chain}: {said}");
+	file
 }
 
 /// Waits until no other network runs on this machine: its cores are few and slots are short. A file,

@@ -30,12 +30,10 @@ pub struct Node {
 impl Node {
 	/// Starts a node and waits until it answers. `number` makes its network key: different nodes of a
 	/// network have different ones.
-	pub(crate) async fn start(name: &str, number: u8, arguments: &[&str]) -> Self {
+	pub(crate) async fn start(name: &str, number: usize, mut arguments: Vec<String>) -> Self {
 		let directory = TempDir::with_prefix(format!("openledger-{name}-"))
 			.unwrap_or_else(|error| panic!("no directory for {name}: {error}"));
-		let network_key = hex::encode([number + 1; 32]);
-		let mut arguments: Vec<_> = arguments.iter().map(|argument| argument.to_string()).collect();
-		arguments.extend(["--node-key".into(), network_key]);
+		arguments.extend(["--node-key".into(), format!("{:064x}", number + 1)]);
 
 		let mut node = Self { name: name.into(), arguments, directory, running: None };
 		node.restart().await;
@@ -59,6 +57,8 @@ impl Node {
 			// Ports that the system chooses: none can be taken.
 			.args(["--listen-addr", "/ip4/127.0.0.1/tcp/0", "--rpc-port", "0"])
 			.args(["--no-prometheus", "--no-telemetry", "--no-mdns"])
+			// A runtime as debug builds have it, not compressed, in hexadecimal: in MiB.
+			.args(["--rpc-max-response-size", "64"])
 			// The space on the disk of a test machine is not what is tested.
 			.args(["--db-storage-threshold", "0"])
 			.args(&self.arguments)
@@ -163,7 +163,7 @@ impl Drop for Process {
 }
 
 /// The node's binary: what OPENLEDGER_NODE names, or the one that was built together with the tests.
-fn binary() -> PathBuf {
+pub(crate) fn binary() -> PathBuf {
 	if let Some(path) = env::var_os("OPENLEDGER_NODE") {
 		return path.into();
 	}

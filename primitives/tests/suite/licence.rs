@@ -76,12 +76,12 @@ fn allows_should_name_each_conflict() {
 		(
 			&[LicenceTerms { commercial: false, ..share_alike }],
 			Use { commercial: false, ..making(share_alike) },
-			Err(ShareAlikeNotKept),
+			Err(CommercialUseForbidden),
 		),
 		// Two share-alike licences that cannot both be kept.
 		(
 			&[share_alike, LicenceTerms { commercial: false, ..share_alike }],
-			Use { commercial: false, ..making(share_alike) },
+			Use { commercial: false, ..making(LicenceTerms { commercial: false, ..share_alike }) },
 			Err(ShareAlikeNotKept),
 		),
 		// Ends: the use may last as long as the licence, to the second.

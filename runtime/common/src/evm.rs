@@ -20,8 +20,8 @@ use sp_runtime::{FixedU128, Perbill};
 use alloy_trie as _;
 
 pub use pallet_revive::{
-	evm::{fees::Info as FeeInfo, runtime::EthExtra, runtime::UncheckedExtrinsic},
 	evm::tx_extension::SetOrigin,
+	evm::{fees::Info as FeeInfo, runtime::EthExtra, runtime::UncheckedExtrinsic},
 	AccountId32Mapper, AutoMapper,
 };
 

@@ -2,9 +2,9 @@
 //! own reads are view functions of the pallets, reached through `RuntimeViewFunction`.
 
 use crate::{
-	genesis, AccountId, Babe, Balance, Block, BlockNumber, Executive,
-	Grandpa, Hash, Header, Historical, InherentDataExt, Nonce, Runtime, RuntimeCall,
-	RuntimeGenesisConfig, SessionKeys, System, TransactionPayment, UncheckedExtrinsic,
+	genesis, AccountId, Babe, Balance, Block, BlockNumber, Executive, Grandpa, Hash, Header,
+	Historical, InherentDataExt, Nonce, Runtime, RuntimeCall, RuntimeGenesisConfig, SessionKeys,
+	System, TransactionPayment, UncheckedExtrinsic,
 };
 use alloc::{vec, vec::Vec};
 use codec::Encode;
@@ -274,22 +274,24 @@ pallet_revive::impl_runtime_apis_plus_revive_traits!(
 		fn benchmark_metadata(
 			extra: bool,
 		) -> (Vec<frame_benchmarking::BenchmarkList>, Vec<frame_support::traits::StorageInfo>) {
+			use crate::*;
 			use frame_benchmarking::BenchmarkList;
 			use frame_support::traits::StorageInfoTrait;
 
 			let mut list = Vec::<BenchmarkList>::new();
 			list_benchmarks!(list, extra);
-			(list, crate::AllPalletsWithSystem::storage_info())
+			(list, AllPalletsWithSystem::storage_info())
 		}
 
 		#[allow(non_local_definitions)]
 		fn dispatch_benchmark(
 			config: frame_benchmarking::BenchmarkConfig,
 		) -> Result<Vec<frame_benchmarking::BenchmarkBatch>, alloc::string::String> {
+			use crate::*;
 			use frame_benchmarking::BenchmarkBatch;
 			use frame_support::traits::WhitelistedStorageKeys;
 
-			let whitelist = crate::AllPalletsWithSystem::whitelisted_storage_keys();
+			let whitelist = AllPalletsWithSystem::whitelisted_storage_keys();
 			let mut batches = Vec::<BenchmarkBatch>::new();
 			let params = (&config, &whitelist);
 			add_benchmarks!(params, batches);
@@ -319,16 +321,3 @@ pallet_revive::impl_runtime_apis_plus_revive_traits!(
 		}
 	}
 );
-
-/// Benchmarks of our own pallets; upstream's come with weights of their own.
-#[cfg(feature = "runtime-benchmarks")]
-mod benches {
-	frame_benchmarking::define_benchmarks!(
-		[pallet_attribution, Attribution]
-		[pallet_datanets, Datanets]
-		[pallet_inference, Inference]
-		[pallet_models, Models]
-		[pallet_validators, Validators]
-		[pallet_workers, Workers]
-	);
-}

@@ -2,17 +2,17 @@
 //! the offences that cost a validator its bond.
 
 use crate::{
-	money::ToTreasury, Babe, Balance, Balances, Grandpa, Historical, Offences, Runtime, RuntimeEvent,
-	RuntimeHoldReason, Session, Validators,
+	money::ToTreasury, Babe, Balance, Balances, Grandpa, Historical, Offences, Runtime,
+	RuntimeEvent, RuntimeHoldReason, Session, Validators,
 };
+use alloc::vec::Vec;
 use frame_support::{
 	parameter_types,
 	traits::{ConstU32, ConstU64},
 };
+use frame_system::EnsureRoot;
 use openledger_runtime_common::units::{deposit, DAYS, MINUTES, OPEN, SLOT_MILLIS};
 use openledger_runtime_common::{AccountId, BlockNumber};
-use alloc::vec::Vec;
-use frame_system::EnsureRoot;
 use sp_runtime::{
 	impl_opaque_keys,
 	traits::{ConvertInto, OpaqueKeys},

@@ -19,11 +19,7 @@ impl evm::EthExtra for EthereumTransactions {
 	type ExtensionOtherVersions = sp_runtime::traits::InvalidVersion;
 
 	fn get_eth_extension(nonce: Nonce, tip: Balance) -> Self::ExtensionV0 {
-		system::transaction_extensions(
-			nonce,
-			tip,
-			evm::SetOrigin::new_from_eth_transaction(),
-		)
+		system::transaction_extensions(nonce, tip, evm::SetOrigin::new_from_eth_transaction())
 	}
 }
 

@@ -6,16 +6,16 @@
 
 use crate::{
 	consensus::{SessionKeys, BABE_GENESIS_EPOCH_CONFIG},
-	AccountId, Attribution, BabeConfig, Balance, BalancesConfig, Revive, RuntimeGenesisConfig, SessionConfig,
-	SudoConfig, ValidatorsConfig, VestingConfig,
+	AccountId, Attribution, BabeConfig, Balance, BalancesConfig, Revive, RuntimeGenesisConfig,
+	SessionConfig, SudoConfig, ValidatorsConfig, VestingConfig,
 };
 use alloc::{vec, vec::Vec};
 use frame_support::build_struct_json_patch;
+use hex_literal::hex;
 use openledger_runtime_common::{
 	supply::{self, Bucket},
 	units::{EXISTENTIAL_DEPOSIT, OPEN},
 };
-use hex_literal::hex;
 use serde_json::Value;
 use sp_genesis_builder::{PresetId, DEV_RUNTIME_PRESET, LOCAL_TESTNET_RUNTIME_PRESET};
 use sp_keyring::{Ed25519Keyring, Sr25519Keyring};
@@ -77,7 +77,11 @@ fn bucket_account(bucket: &Bucket) -> AccountId {
 
 /// The state of a network with `validators`, where everybody in `endowed` has what stands there and
 /// the buckets have the rest.
-fn state(validators: Vec<GenesisValidator>, mut balances: Vec<(AccountId, Balance)>, sudo: AccountId) -> Value {
+fn state(
+	validators: Vec<GenesisValidator>,
+	mut balances: Vec<(AccountId, Balance)>,
+	sudo: AccountId,
+) -> Value {
 	for validator in &validators {
 		match balances.iter_mut().find(|(account, _)| *account == validator.account) {
 			Some((_, balance)) => *balance = balance.saturating_add(GENESIS_BOND),

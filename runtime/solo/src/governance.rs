@@ -94,12 +94,10 @@ pub mod governed {
 #[cfg(feature = "runtime-benchmarks")]
 impl Default for RuntimeParameters {
 	fn default() -> Self {
-		RuntimeParameters::Datanets(
-			governed::datanets::Parameters::ContributionsPerAccountPerDay(
-				governed::datanets::ContributionsPerAccountPerDay,
-				Some(1),
-			),
-		)
+		RuntimeParameters::Datanets(governed::datanets::Parameters::ContributionsPerAccountPerDay(
+			governed::datanets::ContributionsPerAccountPerDay,
+			Some(1),
+		))
 	}
 }
 

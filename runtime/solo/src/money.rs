@@ -8,8 +8,7 @@ use crate::{
 use frame_support::{
 	parameter_types,
 	traits::{
-		fungible, tokens::imbalance::ResolveTo, ConstU32, ConstU8, VariantCountOf,
-		WithdrawReasons,
+		fungible, tokens::imbalance::ResolveTo, ConstU32, ConstU8, VariantCountOf, WithdrawReasons,
 	},
 };
 use openledger_runtime_common::{

@@ -244,7 +244,6 @@ proptest! {
 				assert_slots_match_jobs();
 			}
 
-			if std::env::var("STAT").is_ok() { eprintln!("STAT models {} outcomes {:?}", NextModelId::<Test>::get().0, Workers::outcomes().iter().map(|o| o.1).collect::<Vec<_>>()); }
 			// Left alone, everything comes to its end.
 			let paid_jobs = NextModelId::<Test>::get().0;
 			begin_block(System::block_number() + 500);

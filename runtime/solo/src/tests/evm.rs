@@ -8,7 +8,9 @@ use pallet_revive::{
 	evm::{Bytes, GenericTransaction, TransactionLegacyUnsigned, TransactionUnsigned, TypeLegacy},
 	H160, U256,
 };
-use sp_core::{ecdsa, keccak_256, Pair};
+use sp_core::{ecdsa, Pair};
+use sp_io::hashing::keccak_256;
+use sp_runtime::{traits::IdentifyAccount, MultiSigner};
 
 /// The secret of Alith, a public development key that the development genesis endows.
 const ALITH: [u8; 32] =
@@ -36,7 +38,13 @@ impl Wallet {
 	}
 
 	/// Signs as EIP-155 asks for and applies the transaction to the open block, unsigned natively.
-	fn send(&self, to: Option<H160>, value: U256, gas: U256, input: Vec<u8>) -> ApplyExtrinsicResult {
+	fn send(
+		&self,
+		to: Option<H160>,
+		value: U256,
+		gas: U256,
+		input: Vec<u8>,
+	) -> ApplyExtrinsicResult {
 		let unsigned: TransactionUnsigned = TransactionLegacyUnsigned {
 			chain_id: Some(evm::DEVELOPMENT_CHAIN_ID.into()),
 			gas,
@@ -60,7 +68,9 @@ impl Wallet {
 		self.send(to, value, gas, input).expect("valid").expect("dispatched");
 		assert!(!reverted(), "{:?}", System::events().last());
 		System::events().iter().rev().find_map(|record| match &record.event {
-			RuntimeEvent::Revive(pallet_revive::Event::Instantiated { contract, .. }) => Some(*contract),
+			RuntimeEvent::Revive(pallet_revive::Event::Instantiated { contract, .. }) => {
+				Some(*contract)
+			},
 			_ => None,
 		})
 	}
@@ -80,7 +90,10 @@ impl Wallet {
 /// Whether the last Ethereum transaction of the block reverted; natively it succeeds all the same.
 fn reverted() -> bool {
 	System::events().iter().any(|record| {
-		matches!(record.event, RuntimeEvent::Revive(pallet_revive::Event::EthExtrinsicRevert { .. }))
+		matches!(
+			record.event,
+			RuntimeEvent::Revive(pallet_revive::Event::EthExtrinsicRevert { .. })
+		)
 	})
 }
 
@@ -140,9 +153,11 @@ fn contract_should_deploy_keep_state_and_emit_when_called() {
 		wallet.send_ok(Some(ledger), (3 * WEI).into(), selector("pay()"));
 
 		let emitted = System::events().into_iter().find_map(|record| match record.event {
-			RuntimeEvent::Revive(pallet_revive::Event::ContractEmitted { contract, topics, data }) => {
-				Some((contract, topics, data))
-			},
+			RuntimeEvent::Revive(pallet_revive::Event::ContractEmitted {
+				contract,
+				topics,
+				data,
+			}) => Some((contract, topics, data)),
 			_ => None,
 		});
 		let (emitter, topics, data) = emitted.expect("Paid was emitted");
@@ -192,23 +207,29 @@ fn transaction_of_another_chain_should_be_refused() {
 		let signature = wallet.0.sign_prehashed(&keccak_256(&unsigned.unsigned_payload()));
 		let payload = unsigned.with_signature(signature.0).signed_payload();
 		let call = RuntimeCall::Revive(pallet_revive::Call::eth_transact { payload });
-		let outcome =
-			Executive::apply_extrinsic(sp_runtime::generic::UncheckedExtrinsic::new_bare(call).into());
+		let outcome = Executive::apply_extrinsic(
+			sp_runtime::generic::UncheckedExtrinsic::new_bare(call).into(),
+		);
 		assert!(outcome.is_err(), "{outcome:?}");
 	});
 }
 
 #[test]
-fn ethereum_key_should_sign_native_transactions_too() {
+fn ethereum_key_should_sign_native_transactions_for_an_account_of_its_own() {
 	Chain::development().tell(|| {
 		let pair = ecdsa::KeccakPair::from_seed(&ALITH);
-		let account = Wallet::alith().account();
-		let call = RuntimeCall::System(frame_system::Call::remark { remark: b"hello".to_vec() });
-		let extensions = system::transaction_extensions(
-			System::account_nonce(&account),
-			0,
-			SetOrigin::default(),
+		// Not the account of the key's Ethereum address: the SDK hashes the compressed public key.
+		let account: AccountId = MultiSigner::Eth(pair.public()).into_account();
+		assert_ne!(account, Wallet::alith().account());
+		submit_ok(
+			Sr25519Keyring::Alice,
+			pallet_balances::Call::transfer_keep_alive {
+				dest: account.clone().into(),
+				value: OPEN,
+			},
 		);
+		let call = RuntimeCall::System(frame_system::Call::remark { remark: b"hello".to_vec() });
+		let extensions = system::transaction_extensions(0, 0, SetOrigin::default());
 		let payload = SignedPayload::new(call.clone(), extensions.clone()).unwrap();
 		let signature = MultiSignature::Eth(payload.using_encoded(|bytes| pair.sign(bytes)));
 		let transaction = sp_runtime::generic::UncheckedExtrinsic::new_signed(

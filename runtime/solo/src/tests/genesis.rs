@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::{genesis, Session, Validators, Vesting};
+use frame_support::traits::{fungible::InspectHold, VestingSchedule};
 use openledger_runtime_common::supply;
 use sp_runtime::traits::AccountIdConversion;
 
@@ -37,7 +38,6 @@ fn investors_and_team_should_have_nothing_to_spend_before_the_cliff() {
 
 #[test]
 fn vesting_should_be_linear_over_three_years_after_the_cliff() {
-	use frame_support::traits::VestingSchedule;
 	let mut chain = Chain::development();
 	chain.externalities.execute_with(|| {
 		let account = bucket(&supply::TEAM);
@@ -70,11 +70,7 @@ fn the_local_network_should_start_with_four_bonded_validators() {
 		assert_eq!(active, expected);
 		for account in expected {
 			assert!(Validators::is_active(account.clone()));
-			assert_eq!(
-				Balances::total_balance(&account) - spendable(&account),
-				genesis::GENESIS_BOND + crate::money::ExistentialDeposit::get()
-					- crate::money::ExistentialDeposit::get(),
-			);
+			assert_eq!(Balances::total_balance_on_hold(&account), genesis::GENESIS_BOND);
 		}
 	});
 }

@@ -13,15 +13,16 @@ use openledger_primitives::{
 	record,
 	shares::FeeSplit,
 	traits::TrainingSources,
-	BaseModelId, ContributionId, DatanetId, DatanetVersion, ModelId, RequestId, TrainingJobId, H256,
+	BaseModelId, ContributionId, DatanetId, DatanetVersion, ModelId, RequestId, TrainingJobId,
+	H256,
 };
 use openledger_runtime_common::units::{MILLI_OPEN, OPEN};
 use pallet_datanets::{AccessPolicy, DatanetKind, DatanetTerms, Verdict};
 use pallet_inference::Content;
 use pallet_models::{Metrics, TrainingResult};
-use pallet_workers::Capabilities;
+use pallet_workers::types::Capabilities;
 use proptest::prelude::*;
-use Sr25519Keyring::{Alice, Bob, Charlie, Dave, Eve, Ferdie, One, Two};
+use Sr25519Keyring::{Alice, AliceStash, Bob, BobStash, Charlie, Dave, Eve, Ferdie};
 
 const DATANET: DatanetId = DatanetId(0);
 const BASE: BaseModelId = BaseModelId(0);
@@ -30,6 +31,11 @@ const PRICES: Prices = Prices { input_per_1000: 10 * MILLI_OPEN, output_per_1000
 
 fn sudo(call: impl Into<RuntimeCall>) {
 	submit_ok(Alice, pallet_sudo::Call::sudo { call: Box::new(call.into()) });
+}
+
+/// What an account has beside what is held.
+fn free(who: Sr25519Keyring) -> Balance {
+	System::account(who.to_account_id()).data.free
 }
 
 /// Alice's datanet with one contribution each of Bob and Charlie, in its first version.
@@ -54,7 +60,8 @@ fn contribute() {
 			.into_iter()
 			.enumerate()
 	{
-		let canonical = record::canonical_fields(&[("question", text), ("answer", "A month.")]).unwrap();
+		let canonical =
+			record::canonical_fields(&[("question", text), ("answer", "A month.")]).unwrap();
 		let leaf = record::record_leaf(&[index as u8; 32], &canonical);
 		submit_ok(
 			who,
@@ -129,7 +136,7 @@ fn train() {
 	});
 	let sources: TrainingSources =
 		BoundedVec::truncate_from(vec![DatanetVersion { datanet: DATANET, version: 0 }]);
-	let before = (spendable(&Ferdie.to_account_id()), Balances::total_balance(&Dave.to_account_id()));
+	let before = (free(Ferdie), Balances::total_balance(&Dave.to_account_id()));
 	submit_ok(
 		Ferdie,
 		pallet_models::Call::request_training {
@@ -164,7 +171,7 @@ fn train() {
 	// Settled by the agenda, without anybody asking.
 	run_blocks(4);
 	assert_eq!(Balances::total_balance(&Dave.to_account_id()), before.1 + BUDGET);
-	assert!(spendable(&Ferdie.to_account_id()) <= before.0 - BUDGET);
+	assert!(free(Ferdie) <= before.0 - BUDGET);
 	submit_ok(Ferdie, pallet_models::Call::publish_model { model: MODEL, prices: PRICES });
 }
 
@@ -226,15 +233,15 @@ fn answer_should_pay_everybody_who_caused_it() {
 		train();
 
 		let held = PRICES.fee(100, 200).unwrap();
-		let request = ask(One);
-		assert_eq!(Balances::total_balance_on_hold(&One.to_account_id()), held);
-		let before = spendable(&One.to_account_id());
+		let request = ask(AliceStash);
+		assert_eq!(Balances::total_balance_on_hold(&AliceStash.to_account_id()), held);
+		let before = free(AliceStash);
 
 		submit_ok(Eve, answer(request, &[(0, 750_000), (1, 250_000)]));
 
 		let fee = PRICES.fee(60, 7).unwrap();
-		assert_eq!(Balances::total_balance_on_hold(&One.to_account_id()), 0);
-		assert_eq!(spendable(&One.to_account_id()), before + held - fee, "the rest comes back");
+		assert_eq!(Balances::total_balance_on_hold(&AliceStash.to_account_id()), 0);
+		assert_eq!(free(AliceStash), before + held - fee, "the rest comes back");
 
 		let split = FeeSplit::GENESIS.divide(fee).unwrap();
 		let why = Attribution::explain(request).expect("every payment can be explained");
@@ -259,7 +266,7 @@ fn answer_should_pay_everybody_who_caused_it() {
 
 		let bob = Balances::total_balance(&Bob.to_account_id());
 		submit_ok(
-			Two,
+			BobStash,
 			pallet_attribution::Call::claim_rewards_for { who: Bob.to_account_id() },
 		);
 		assert_eq!(Balances::total_balance(&Bob.to_account_id()), bob + paid[0].1);
@@ -272,7 +279,7 @@ fn delivering_an_answer_should_cost_the_operator_nothing() {
 		contribute();
 		offer_work();
 		train();
-		let request = ask(One);
+		let request = ask(AliceStash);
 		let before = Balances::total_balance(&Eve.to_account_id());
 		submit_ok(Eve, answer(request, &[(0, CLAIM_PARTS)]));
 		assert_eq!(Balances::total_balance(&Eve.to_account_id()), before);
@@ -285,16 +292,16 @@ fn result_should_be_refused_when_it_is_forged_or_replayed() {
 		contribute();
 		offer_work();
 		train();
-		let request = ask(One);
+		let request = ask(AliceStash);
 		let refused = |who, call: pallet_inference::Call<Runtime>| {
 			submit(who, call).unwrap().expect_err("the result is refused")
 		};
 		// Not the operator; shares that do not sum; a contribution that the model never saw.
-		refused(Two, answer(request, &[(0, CLAIM_PARTS)]));
+		refused(BobStash, answer(request, &[(0, CLAIM_PARTS)]));
 		refused(Eve, answer(request, &[(0, CLAIM_PARTS - 1)]));
 		refused(Eve, answer(request, &[(2, CLAIM_PARTS)]));
 		assert_eq!(
-			Balances::total_balance_on_hold(&One.to_account_id()),
+			Balances::total_balance_on_hold(&AliceStash.to_account_id()),
 			PRICES.fee(100, 200).unwrap(),
 			"nothing moved"
 		);
@@ -312,12 +319,12 @@ fn worker_that_never_answers_should_cost_the_requester_nothing() {
 		offer_work();
 		train();
 		let bond = Workers::worker(Dave.to_account_id()).unwrap().bond;
-		let request = ask(One);
-		let fee = Balances::total_balance_on_hold(&One.to_account_id());
-		let before = spendable(&One.to_account_id());
+		let request = ask(AliceStash);
+		let fee = Balances::total_balance_on_hold(&AliceStash.to_account_id());
+		let before = free(AliceStash);
 		run_blocks(crate::ai::AnswerTimeout::get() + 2);
-		assert_eq!(Balances::total_balance_on_hold(&One.to_account_id()), 0);
-		assert_eq!(spendable(&One.to_account_id()), before + fee);
+		assert_eq!(Balances::total_balance_on_hold(&AliceStash.to_account_id()), 0);
+		assert_eq!(free(AliceStash), before + fee);
 		let worker = Workers::worker(Dave.to_account_id()).unwrap();
 		assert_eq!(worker.strikes, 1);
 		assert!(worker.bond < bond, "and the worker a little");
@@ -345,7 +352,7 @@ fn datanet_version_should_commit_to_every_record() {
 	});
 }
 
-/// One step of a random story.
+/// AliceStash step of a random story.
 #[derive(Clone, Debug)]
 enum Step {
 	Ask(u8),
@@ -377,7 +384,7 @@ fn step() -> impl Strategy<Value = Step> {
 
 /// Whether the step took effect; many do not, because of their turn.
 fn take(step: Step, requests: &[RequestId]) -> bool {
-	let applicants = [One, Two, Ferdie, Bob];
+	let applicants = [AliceStash, BobStash, Ferdie, Bob];
 	let applicant = |n: u8| applicants[usize::from(n) % applicants.len()];
 	let pick = |which: u8| requests.get(usize::from(which) % requests.len().max(1)).copied();
 	let applied = |outcome: ApplyExtrinsicResult| matches!(outcome, Ok(Ok(())));
@@ -411,7 +418,7 @@ fn take(step: Step, requests: &[RequestId]) -> bool {
 		Step::Claim(who) => {
 			let owners = [Bob, Charlie, Dave, Ferdie];
 			let who = owners[usize::from(who) % owners.len()].to_account_id();
-			applied(submit(Two, pallet_attribution::Call::claim_rewards_for { who }))
+			applied(submit(BobStash, pallet_attribution::Call::claim_rewards_for { who }))
 		},
 		Step::Blocks(blocks) => {
 			run_blocks(u32::from(blocks));
@@ -465,8 +472,10 @@ proptest! {
 			contribute();
 			offer_work();
 			train();
+			let request = ask(AliceStash);
+			submit_ok(Eve, answer(request, &[(0, 1), (1, CLAIM_PARTS - 1)]));
 			for step in steps {
-				let requests: Vec<_> = [One, Two, Ferdie, Bob]
+				let requests: Vec<_> = [AliceStash, BobStash, Ferdie, Bob]
 					.into_iter()
 					.flat_map(|who| Inference::open_requests(who.to_account_id()))
 					.collect();
@@ -482,11 +491,16 @@ fn models_should_say_beforehand_why_a_training_would_be_refused() {
 	Chain::development().tell(|| {
 		contribute();
 		offer_work();
-		let sources = |version| {
-			BoundedVec::truncate_from(vec![DatanetVersion { datanet: DATANET, version }])
-		};
+		let sources =
+			|version| BoundedVec::truncate_from(vec![DatanetVersion { datanet: DATANET, version }]);
 		let why_not = |version| {
-			Models::why_not(Ferdie.to_account_id(), BASE, sources(version), true, LicenceTerms::OPEN)
+			Models::why_not(
+				Ferdie.to_account_id(),
+				BASE,
+				sources(version),
+				true,
+				LicenceTerms::OPEN,
+			)
 		};
 		assert_eq!(why_not(0), None);
 		assert!(why_not(1).is_some(), "there is no second version");

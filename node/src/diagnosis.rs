@@ -132,11 +132,12 @@ extern "C" fn on_bus_error(_signal: libc::c_int) {
 	}
 }
 
-/// Adds advice to an error on the way to an open database: after reading a genesis that is known to be
-/// there, every error of the client means that the database does not hold what it should.
+/// Adds advice to an error on the way to an open database. Nothing has been asked for yet, so an error of the
+/// client means that the database does not hold what it should; `Storage` alone comes from a genesis that
+/// the chain specification cannot build.
 pub fn explain_opening_error(error: ServiceError, database: &DatabaseSource) -> Error {
 	match error {
-		ServiceError::Client(error) => {
+		ServiceError::Client(error) if !matches!(error, ClientError::Storage(_)) => {
 			plain(database_advice(&error.to_string(), &database_path(database)))
 		},
 		other => Error::Service(other),

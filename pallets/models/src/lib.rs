@@ -116,6 +116,7 @@ const LOG_TARGET: &str = "runtime::models";
 /// The most entries of one page of a list.
 pub const MAX_PAGE: u32 = 128;
 
+#[allow(clippy::expect_used, reason = "FRAME's macros expand to it")]
 #[frame_support::pallet]
 pub mod pallet {
 	use super::*;

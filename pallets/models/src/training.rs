@@ -10,7 +10,7 @@ use frame_support::{ensure, storage::with_storage_layer, traits::Get};
 use frame_system::pallet_prelude::BlockNumberFor;
 use openledger_primitives::{
 	jobs::{JobKind, JobOutcome},
-	traits::WorkerPool,
+	traits::{Assignment, WorkerPool},
 	TrainingJobId,
 };
 use sp_runtime::{traits::Saturating, DispatchError, DispatchResult};
@@ -67,7 +67,9 @@ impl<T: Config> Pallet<T> {
 		let job = Self::existing_job(id)?;
 		ensure!(matches!(job.phase, Phase::Open { .. }), Error::<T>::WrongPhase);
 		Self::ensure_in_time(&job)?;
-		Self::assign(id, job).map_err(|(_, error)| error)
+		let assignment = Self::find_worker(id, &job)?;
+		Self::assign(id, job, assignment);
+		Ok(())
 	}
 
 	pub(crate) fn do_start_training(who: T::AccountId, id: TrainingJobId) -> DispatchResult {
@@ -174,37 +176,44 @@ impl<T: Config> Pallet<T> {
 
 	/// Assigns a worker to an open job, or stores it as it is when none is free.
 	fn assign_or_leave_open(id: TrainingJobId, job: TrainingJobOf<T>) {
-		if let Err((job, _)) = Self::assign(id, job) {
-			let phase = job.phase.clone();
-			Self::set_phase(id, job, phase);
+		match Self::find_worker(id, &job) {
+			Ok(assignment) => Self::assign(id, job, assignment),
+			Err(_) => {
+				let phase = job.phase.clone();
+				Self::set_phase(id, job, phase);
+			},
 		}
 	}
 
-	/// Assigns a worker to an open job. Gives the job back with the pool's reason if it has none.
-	fn assign(
+	/// Takes a slot of a worker for the job's next attempt, or says why there is none.
+	fn find_worker(
 		id: TrainingJobId,
-		mut job: TrainingJobOf<T>,
-	) -> Result<(), (TrainingJobOf<T>, DispatchError)> {
+		job: &TrainingJobOf<T>,
+	) -> Result<Assignment<T::AccountId>, DispatchError> {
 		let attempt = job.assignments.saturating_add(1);
 		let subject = (b"train", id, attempt).encode();
 		// In its own layer, because the request goes on when the pool refuses.
-		let assignment = with_storage_layer::<_, DispatchError, _>(|| {
+		with_storage_layer(|| {
 			T::Workers::assign(JobKind::Training, job.order.base, &subject).map_err(Into::into)
-		});
-		let assignment = match assignment {
-			Ok(assignment) => assignment,
-			Err(error) => return Err((job, error)),
-		};
+		})
+	}
+
+	/// Gives an open job to the worker that was found for it.
+	fn assign(
+		id: TrainingJobId,
+		mut job: TrainingJobOf<T>,
+		Assignment { worker, operator }: Assignment<T::AccountId>,
+	) {
+		let attempt = job.assignments.saturating_add(1);
 		let start_by = Self::now().saturating_add(T::StartPeriod::get());
 		job.assignments = attempt;
-		Self::set_phase(id, job, Phase::Assigned { worker: assignment.worker.clone(), start_by });
+		Self::set_phase(id, job, Phase::Assigned { worker: worker.clone(), start_by });
 		Self::deposit_event(Event::TrainingAssigned {
 			job: id,
-			worker: assignment.worker,
-			operator: assignment.operator,
+			worker,
+			operator,
 			attempt,
 			start_by,
 		});
-		Ok(())
 	}
 }

@@ -21,14 +21,15 @@ use openledger_runtime_common::{
 use sp_runtime::{traits::AccountIdLookup, Perbill};
 use sp_version::RuntimeVersion;
 
-/// What this runtime is. `spec_version` rises with every release, `transaction_version` whenever a
-/// call's index or encoding changes.
+/// What this runtime is. `spec_version` rises with every release: year, month, and a count within it.
+/// `transaction_version` rises whenever a call's index or encoding changes. (The networks' test of an
+/// upgrade finds the number in the compiled runtime, so it must not be one that stands there anyway.)
 #[sp_version::runtime_version]
 pub const VERSION: RuntimeVersion = RuntimeVersion {
 	spec_name: Cow::Borrowed("openledger"),
 	impl_name: Cow::Borrowed("openledger-node"),
 	authoring_version: 1,
-	spec_version: 100,
+	spec_version: 20_261_101,
 	impl_version: 1,
 	apis: crate::apis::RUNTIME_API_VERSIONS,
 	transaction_version: 1,

@@ -2,12 +2,13 @@
 //! held is what is owed, and every slot that was taken is given back exactly once.
 
 use crate::{mock::*, *};
-use frame_support::storage::with_storage_layer;
+use frame_support::{storage::with_storage_layer, traits::Currency};
 use openledger_primitives::{
 	licence::LicenceTerms, receipt::Prices, Balance, BaseModelId, ModelId, TrainingJobId, H256,
 };
 use proptest::prelude::*;
 use sp_runtime::DispatchResult;
+use std::collections::BTreeMap;
 
 const CREATORS: [AccountId; 3] = [CREATOR, OTHER, REGISTRAR];
 const WORKERS: [AccountId; 3] = [10, 11, CREATOR];
@@ -223,6 +224,31 @@ fn assert_slots_match_jobs() {
 	assert!(Workers::subjects_are_unique());
 }
 
+/// Those who only work have what the settled jobs say, with the bonds of rejected disputes: each paid
+/// once, to the right worker, and nothing else.
+fn assert_workers_got_what_was_settled() {
+	let mut settled = BTreeMap::new();
+	let mut rejected = Vec::new();
+	for record in System::events() {
+		match record.event {
+			RuntimeEvent::ModelsPallet(Event::TrainingSettled { job, worker, paid, .. }) => {
+				assert_eq!(settled.insert(job, (worker, paid)), None, "settled twice");
+			},
+			RuntimeEvent::ModelsPallet(Event::DisputeEnded { job, verdict: Verdict::Rejected }) => {
+				rejected.push(job);
+			},
+			_ => (),
+		}
+	}
+	for (who, funds) in [(WORKERS[0], FUNDS), (WORKERS[1], 0)] {
+		let paid: Balance =
+			settled.values().filter(|(worker, _)| *worker == who).map(|(_, paid)| paid).sum();
+		let bonds = rejected.iter().filter(|job| settled[job].0 == who).count() as Balance * BOND;
+		assert_eq!(Balances::total_balance(&who), funds + paid + bonds);
+	}
+	assert_eq!(settled.len(), NextModelId::<Test>::get().0 as usize);
+}
+
 proptest! {
 	#![proptest_config(ProptestConfig::with_cases(96))]
 
@@ -245,7 +271,6 @@ proptest! {
 			}
 
 			// Left alone, everything comes to its end.
-			let paid_jobs = NextModelId::<Test>::get().0;
 			begin_block(System::block_number() + 500);
 			assert_eq!(Balances::total_issuance(), issuance);
 			ModelsPallet::do_try_state().unwrap();
@@ -253,7 +278,7 @@ proptest! {
 			assert_eq!(Jobs::<Test>::iter().count(), 0);
 			assert_eq!(Agenda::<Test>::iter().count(), 0);
 			assert_eq!(Workers::all_taken(), 0);
-			assert!(NextModelId::<Test>::get().0 >= paid_jobs);
+			assert_workers_got_what_was_settled();
 			for creator in CREATORS {
 				assert_eq!(held(HoldReason::TrainingBudget, creator), 0);
 				assert_eq!(held(HoldReason::DisputeBond, creator), 0);

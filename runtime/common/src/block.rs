@@ -26,6 +26,15 @@ const MAXIMUM_BLOCK_LENGTH: u32 = 5 * 1024 * 1024;
 /// The share of a block that hooks at its start are expected to take.
 const INITIALIZATION_RATIO: Perbill = Perbill::from_percent(10);
 
+/// A part of a block's weight.
+#[allow(
+	clippy::arithmetic_side_effects,
+	reason = "a part of a weight is not larger than the weight"
+)]
+pub fn part_of_block(part: Perbill) -> Weight {
+	part * MAXIMUM_BLOCK_WEIGHT
+}
+
 parameter_types! {
 	/// Weight limits of a block and of one transaction in it.
 	pub RuntimeBlockWeights: BlockWeights = BlockWeights::builder()
@@ -34,13 +43,13 @@ parameter_types! {
 			weights.base_extrinsic = ExtrinsicBaseWeight::get();
 		})
 		.for_class(DispatchClass::Normal, |weights| {
-			weights.max_total = Some(NORMAL_DISPATCH_RATIO * MAXIMUM_BLOCK_WEIGHT);
+			weights.max_total = Some(part_of_block(NORMAL_DISPATCH_RATIO));
 		})
 		.for_class(DispatchClass::Operational, |weights| {
 			weights.max_total = Some(MAXIMUM_BLOCK_WEIGHT);
 			// Operational transactions find room in a block that normal ones have filled.
 			weights.reserved = Some(
-				MAXIMUM_BLOCK_WEIGHT.saturating_sub(NORMAL_DISPATCH_RATIO * MAXIMUM_BLOCK_WEIGHT)
+				MAXIMUM_BLOCK_WEIGHT.saturating_sub(part_of_block(NORMAL_DISPATCH_RATIO))
 			);
 		})
 		.avg_block_initialization(INITIALIZATION_RATIO)
@@ -49,7 +58,7 @@ parameter_types! {
 	pub RuntimeBlockLength: BlockLength = BlockLength::builder()
 		.max_length(MAXIMUM_BLOCK_LENGTH)
 		.modify_max_length_for_class(DispatchClass::Normal, |max| {
-			*max = NORMAL_DISPATCH_RATIO * *max;
+			*max = NORMAL_DISPATCH_RATIO.mul_floor(*max);
 		})
 		.build();
 }

@@ -30,7 +30,7 @@ pub struct Bucket {
 impl Bucket {
 	/// The bucket in planks.
 	pub const fn amount(&self) -> Balance {
-		TOTAL_SUPPLY / 10_000 * self.basis_points as Balance
+		(TOTAL_SUPPLY / 10_000).saturating_mul(self.basis_points as Balance)
 	}
 
 	/// The id whose account holds the bucket: it has no key, Root moves it.

@@ -17,7 +17,7 @@ use frame_support::{
 };
 use frame_system::EnsureRoot;
 use openledger_runtime_common::{
-	block::MAXIMUM_BLOCK_WEIGHT,
+	block::part_of_block,
 	units::{deposit, DAYS},
 	AccountId, Balance, BlockNumber,
 };
@@ -28,7 +28,7 @@ parameter_types! {
 	pub const PreimageDepositPerByte: Balance = deposit(0, 1);
 	pub const PreimageHoldReason: RuntimeHoldReason =
 		RuntimeHoldReason::Preimage(pallet_preimage::HoldReason::Preimage);
-	pub MaximumSchedulerWeight: Weight = Perbill::from_percent(80) * MAXIMUM_BLOCK_WEIGHT;
+	pub MaximumSchedulerWeight: Weight = part_of_block(Perbill::from_percent(80));
 }
 
 impl pallet_preimage::Config for Runtime {

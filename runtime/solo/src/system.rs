@@ -14,7 +14,7 @@ use frame_support::{
 	weights::Weight,
 };
 use openledger_runtime_common::{
-	block::{ParityDbWeight, RuntimeBlockLength, RuntimeBlockWeights, MAXIMUM_BLOCK_WEIGHT},
+	block::{part_of_block, ParityDbWeight, RuntimeBlockLength, RuntimeBlockWeights},
 	evm::{AutoMapper, SetOrigin},
 	units::{MINUTES, SLOT_MILLIS},
 };
@@ -44,7 +44,7 @@ parameter_types! {
 	/// Transactions may be mortal for at most this long.
 	pub const BlockHashCount: BlockNumber = 120 * MINUTES;
 	/// What a step of a multi-block migration may use of a block.
-	pub MaxMigrationWeight: Weight = Perbill::from_percent(80) * MAXIMUM_BLOCK_WEIGHT;
+	pub MaxMigrationWeight: Weight = part_of_block(Perbill::from_percent(80));
 }
 
 /// Calls that nobody may make by a transaction.

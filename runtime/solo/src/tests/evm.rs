@@ -50,7 +50,7 @@ impl Wallet {
 			gas,
 			gas_price: Revive::evm_base_fee(),
 			input: Bytes(input),
-			nonce: System::account_nonce(&self.account()).into(),
+			nonce: System::account_nonce(self.account()).into(),
 			to,
 			r#type: TypeLegacy,
 			value,

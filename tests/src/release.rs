@@ -8,7 +8,7 @@
 //! shows when the runtime runs: only then do its checks agree with what it says about itself.
 
 use codec::{Decode, Encode};
-use sp_maybe_compressed_blob::{compress_strongly, decompress, CODE_BLOB_BOMB_LIMIT};
+use sp_maybe_compressed_blob::{compress_weakly, decompress, CODE_BLOB_BOMB_LIMIT};
 
 /// The sections of a module that are looked into.
 const CUSTOM: u8 = 0;
@@ -84,7 +84,7 @@ pub fn next_release(code: &[u8]) -> Vec<u8> {
 		"the constant {old} stands at {replaced} places in code and data: is it only spec_version?",
 	);
 
-	compress_strongly(&module, CODE_BLOB_BOMB_LIMIT).expect("it was smaller than the limit before")
+	compress_weakly(&module, CODE_BLOB_BOMB_LIMIT).expect("it was smaller than the limit before")
 }
 
 /// A section's contents; of a custom section without its name.

@@ -140,7 +140,11 @@ async fn validator_should_be_slashed_when_its_keys_are_used_twice() {
 	let slashed = until("an equivocation is punished", SLASH_LIMIT, async || {
 		while height < alice.finalised_height().await {
 			height += 1;
-			happened.extend(alice.events(height).await);
+			let events = alice.events(height).await;
+			for event in events.iter().filter(|event| event.is("System", "ExtrinsicFailed")) {
+				step(format_args!("in block {height}: {event:?}"));
+			}
+			happened.extend(events);
 		}
 		happened.iter().find(|event| event.is("Validators", "ValidatorSlashed")).cloned()
 	})

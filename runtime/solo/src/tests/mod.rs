@@ -7,13 +7,13 @@ mod genesis;
 mod journeys;
 
 use crate::{
-	genesis::preset, system, AllPalletsWithSystem, Balances, Executive, Hash, Header, Runtime,
-	RuntimeCall, RuntimeGenesisConfig, System, Timestamp, UncheckedExtrinsic,
+	genesis::preset, system, Balances, Executive, Hash, Header, Runtime, RuntimeCall,
+	RuntimeGenesisConfig, System, Timestamp, UncheckedExtrinsic,
 };
 use codec::Encode;
 use frame_support::{genesis_builder_helper::build_state, traits::fungible::Inspect};
 use openledger_runtime_common::{
-	evm::SetOrigin, supply::TOTAL_SUPPLY, units::SLOT_MILLIS, AccountId, Balance, BlockNumber,
+	evm::SetOrigin, supply::TOTAL_SUPPLY, units::SLOT_MILLIS, AccountId, Balance,
 };
 use sp_consensus_babe::{
 	digests::{CompatibleDigestItem, PreDigest, SecondaryPlainPreDigest},
@@ -81,13 +81,11 @@ fn check_state() {
 	// lets anybody move it.
 	assert_eq!(Balances::active_issuance(), TOTAL_SUPPLY, "OPEN was created or lost");
 	#[cfg(feature = "try-runtime")]
-	<AllPalletsWithSystem as frame_support::traits::TryState<BlockNumber>>::try_state(
+	<crate::AllPalletsWithSystem as frame_support::traits::TryState<crate::BlockNumber>>::try_state(
 		System::block_number(),
 		frame_support::traits::TryStateSelect::All,
 	)
 	.unwrap();
-	#[cfg(not(feature = "try-runtime"))]
-	let _ = core::marker::PhantomData::<AllPalletsWithSystem>;
 }
 
 fn open_block(parent: Hash) {

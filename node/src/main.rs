@@ -8,6 +8,7 @@
 //! - `cli` says what can be typed, `command` what each word does.
 //! - `chain_spec` holds the chains this binary knows by name.
 //! - `service` builds a node and reads from top to bottom; `rpc` lists what it answers to.
+//! - `equivocation` reports validators that make two blocks in one slot.
 //! - `diagnosis` turns failures an operator can act on into advice.
 
 // The SDK's error types are large, and ours pass through them.
@@ -17,6 +18,7 @@ mod chain_spec;
 mod cli;
 mod command;
 mod diagnosis;
+mod equivocation;
 mod rpc;
 mod service;
 

@@ -19,7 +19,10 @@ use sc_telemetry::{Telemetry, TelemetryWorker};
 use sc_transaction_pool_api::OffchainTransactionPoolFactory;
 use sp_consensus_babe::inherents::BabeCreateInherentDataProviders;
 
-use crate::rpc;
+use crate::{
+	equivocation::{NoPool, ReportEquivocations},
+	rpc,
+};
 
 /// Only the SDK's host functions: the runtime must also start under a stock omni-node, chopsticks and
 /// the benchmarking tools, so it may import nothing of ours.
@@ -55,7 +58,7 @@ const PROPOSAL_SIZE_LIMIT: usize = 15 * 1024 * 1024;
 
 /// Parts of the two consensus engines that are created with the import queue and used when they start.
 pub struct Consensus {
-	block_import: FullBabeBlockImport,
+	block_import: ReportEquivocations<FullBabeBlockImport>,
 	babe_link: BabeLink<Block>,
 	babe_worker: BabeWorkerHandle<Block>,
 	grandpa_link: LinkHalf<Block, FullClient, FullSelectChain>,
@@ -135,9 +138,14 @@ pub fn open(config: &Configuration) -> Result<PartialComponents, ServiceError> {
 		Arc::new(move |_, _| async move { Ok(slot_and_time(slot_duration)) })
 			as BabeCreateInherentDataProviders<Block>,
 		select_chain.clone(),
-		// An equivocation seen at import is reported by a transaction that the runtime makes.
-		OffchainTransactionPoolFactory::new(transaction_pool.clone()),
+		OffchainTransactionPoolFactory::new(NoPool),
 	)?;
+	// An equivocation seen at import is reported by a transaction that the runtime makes.
+	let block_import = ReportEquivocations::new(
+		block_import,
+		client.clone(),
+		OffchainTransactionPoolFactory::new(transaction_pool.clone()),
+	);
 
 	let (import_queue, babe_worker) =
 		sc_consensus_babe::import_queue(sc_consensus_babe::ImportQueueParams {

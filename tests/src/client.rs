@@ -288,8 +288,12 @@ impl Client {
 
 	/// Everything that happened in a final block.
 	pub async fn events(&self, height: u64) -> Vec<Event> {
-		let block = self.chain().await.at_block(height).await;
-		let block = block.unwrap_or_else(|error| panic!("there is no block {height}: {error}"));
+		// By hash: for a height, the client may know of blocks beside the chain.
+		let hash = self.block_hash(height).await;
+		let hash = hash.unwrap_or_else(|| panic!("there is no block {height}"));
+		let hash: H256 = hash.parse().expect("the hash of a block");
+		let block = self.chain().await.at_block(hash).await;
+		let block = block.unwrap_or_else(|error| panic!("block {height} is not there: {error}"));
 		let events = block.events().fetch().await;
 		let events = events.unwrap_or_else(|error| panic!("no events of block {height}: {error}"));
 		events

@@ -142,7 +142,7 @@ async fn validator_should_be_slashed_when_its_keys_are_used_twice() {
 			height += 1;
 			let events = alice.events(height).await;
 			for event in events.iter().filter(|event| event.is("System", "ExtrinsicFailed")) {
-				step(format_args!("in block {height}: {event:?}"));
+				step(format_args!("in block {height}: {}", event.field("dispatch_error")));
 			}
 			happened.extend(events);
 		}

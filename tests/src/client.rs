@@ -6,9 +6,11 @@ use futures::future::join_all;
 use jsonrpsee::ws_client::WsClientBuilder;
 use serde_json::{json, Value as Json};
 use subxt::{
+	client::OnlineClientAtBlock,
 	config::{substrate::H256, SubstrateConfig, SubstrateExtrinsicParamsBuilder},
 	dynamic::{self, At, Value},
 	error::{DispatchError, TransactionEventsError},
+	events::Events,
 	ext::{
 		frame_decode::storage::encode_storage_key_prefix,
 		scale_value::{Composite, Primitive, ValueDef},
@@ -230,10 +232,7 @@ impl Client {
 		};
 		let error = match block.wait_for_success().await {
 			Ok(_) => None,
-			Err(TransactionEventsError::ExtrinsicFailed(DispatchError::Module(error))) => {
-				Some(error.details_string())
-			},
-			Err(TransactionEventsError::ExtrinsicFailed(error)) => Some(format!("{error:?}")),
+			Err(TransactionEventsError::ExtrinsicFailed(error)) => Some(error_name(&error)),
 			Err(error) => panic!("a transaction's events cannot be read: {error}"),
 		};
 		let events = block
@@ -288,21 +287,42 @@ impl Client {
 
 	/// Everything that happened in a final block.
 	pub async fn events(&self, height: u64) -> Vec<Event> {
-		// By hash: for a height, the client may know of blocks beside the chain.
+		let events = self.raw_events(height).await;
+		events.iter().map(|event| Event::read(event.expect("it was read before"))).collect()
+	}
+
+	/// Why transactions in a final block failed, as `Pallet::Error` where a pallet says so.
+	pub async fn failures(&self, height: u64) -> Vec<String> {
+		let metadata = self.block(height).await.metadata();
+		let events = self.raw_events(height).await;
+		let events = events.iter().map(|event| event.expect("it was read before"));
+		events
+			.filter(|event| {
+				(event.pallet_name(), event.event_name()) == ("System", "ExtrinsicFailed")
+			})
+			.map(|event| match DispatchError::decode_from(event.field_bytes(), metadata.clone()) {
+				Ok(error) => error_name(&error),
+				Err(error) => panic!("an error in block {height} cannot be decoded: {error}"),
+			})
+			.collect()
+	}
+
+	async fn raw_events(&self, height: u64) -> Events<SubstrateConfig> {
+		let events = self.block(height).await.events().fetch().await;
+		let events = events.unwrap_or_else(|error| panic!("no events of block {height}: {error}"));
+		if let Some(error) = events.iter().find_map(Result::err) {
+			panic!("an event of block {height} cannot be decoded: {error}");
+		}
+		events
+	}
+
+	/// A block of the best chain.
+	async fn block(&self, height: u64) -> OnlineClientAtBlock<SubstrateConfig> {
 		let hash = self.block_hash(height).await;
 		let hash = hash.unwrap_or_else(|| panic!("there is no block {height}"));
 		let hash: H256 = hash.parse().expect("the hash of a block");
 		let block = self.chain().await.at_block(hash).await;
-		let block = block.unwrap_or_else(|error| panic!("block {height} is not there: {error}"));
-		let events = block.events().fetch().await;
-		let events = events.unwrap_or_else(|error| panic!("no events of block {height}: {error}"));
-		events
-			.iter()
-			.map(|event| match event {
-				Ok(event) => Event::read(event),
-				Err(error) => panic!("an event of block {height} cannot be decoded: {error}"),
-			})
-			.collect()
+		block.unwrap_or_else(|error| panic!("block {height} is not there: {error}"))
 	}
 
 	/// Planks that an account can use, as of the last final block.
@@ -329,6 +349,13 @@ pub async fn sign(
 			panic!("{}.{} cannot be encoded: {error}", call.pallet_name(), call.call_name())
 		})
 		.into_encoded()
+}
+
+fn error_name(error: &DispatchError) -> String {
+	match error {
+		DispatchError::Module(error) => error.details_string(),
+		other => format!("{other:?}"),
+	}
 }
 
 fn height(header: &Json) -> u64 {

@@ -360,6 +360,38 @@ def check_shares(checks):
 		checks.equal(f"fee of {case['fee']}", [str(part) for part in parts], case["parts"])
 
 
+def span_bytes(span):
+	datanet, index = span["contribution"]
+	return (
+		u32(datanet)
+		+ u32(index)
+		+ bytes.fromhex(span["leaf"])
+		+ u32(span["leaf_index"])
+		+ u32(span["leaf_count"])
+		+ scale_list([bytes.fromhex(sibling) for sibling in span["siblings"]])
+		+ b"".join(u32(span[name]) for name in ["answer_start", "record_start", "words", "gain_micro"])
+	)
+
+
+def check_spans(checks):
+	golden = load("spans")
+	content = golden["content"]
+	known_by = domain_hash("openledger/content", bytes.fromhex(content["bytes"]))
+	checks.equal("content", known_by, content["hash"])
+	for number, claim in enumerate(golden["claims"]):
+		leaves = [domain_hash("openledger/span", span_bytes(span)) for span in claim["spans"]]
+		root = merkle_root(leaves) if leaves else bytes(32)
+		checks.equal(f"evidence of claim {number}", root, claim["evidence_root"])
+		gains = {}
+		for span in claim["spans"]:
+			owner = tuple(span["contribution"])
+			gains[owner] = gains.get(owner, 0) + span["gain_micro"]
+		owners = sorted(gains)
+		parts = divide(1_000_000, [gains[owner] for owner in owners]) if owners else []
+		shares = [[*owner, part] for owner, part in zip(owners, parts) if part]
+		checks.equal(f"shares of claim {number}", shares, claim["shares"])
+
+
 def check_selection(checks):
 	golden = load("selection")
 	randomness, subject = bytes.fromhex(golden["randomness"]), bytes.fromhex(golden["subject"])
@@ -379,6 +411,7 @@ def main():
 		check_ranges,
 		check_record_proof,
 		check_shares,
+		check_spans,
 		check_selection,
 	]:
 		check(checks)

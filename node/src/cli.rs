@@ -8,7 +8,7 @@ use sc_cli::{
 };
 use sc_storage_monitor::StorageMonitorParams;
 
-use crate::chain_spec;
+use crate::{chain_spec, worker_url::WorkerUrl};
 
 /// Without a subcommand the node runs.
 #[derive(Debug, Parser)]
@@ -21,6 +21,15 @@ pub struct Cli {
 
 	#[command(flatten)]
 	pub storage_monitor: StorageMonitorParams,
+
+	/// URL of the openledger-worker on this machine, such as http://127.0.0.1:9955.
+	///
+	/// In every block, the runtime's offchain worker hands it the jobs of the workers whose operator
+	/// keys are in this node's keystore (`key insert --key-type olop --scheme sr25519`), and submits
+	/// what it reports. Needs offchain workers: they are on for validators, and for other nodes with
+	/// `--offchain-worker always`. Without this option the node gives no jobs to anybody.
+	#[arg(long, value_name = "URL")]
+	pub worker_url: Option<WorkerUrl>,
 }
 
 #[derive(Debug, ClapSubcommand)]

@@ -76,14 +76,15 @@ fn run_node(cli: &Cli) -> Result<()> {
 		diagnosis::require_free_ports(runner.config())?;
 
 		let storage_monitor = cli.storage_monitor.clone();
+		let worker = cli.worker_url.clone();
 		runner.run_node_until_exit(|config| async move {
 			let parts = open(&config)?;
 			match config.network.network_backend {
 				NetworkBackendType::Litep2p => {
-					service::start::<Litep2pNetworkBackend>(config, parts, storage_monitor)
+					service::start::<Litep2pNetworkBackend>(config, parts, storage_monitor, worker)
 				},
 				NetworkBackendType::Libp2p => {
-					service::start::<NetworkWorker<_, _>>(config, parts, storage_monitor)
+					service::start::<NetworkWorker<_, _>>(config, parts, storage_monitor, worker)
 				},
 			}
 			.map_err(Error::Service)

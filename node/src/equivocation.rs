@@ -19,14 +19,19 @@ use sc_transaction_pool_api::{
 	OffchainTransactionPoolFactory,
 };
 use sp_api::{ApiExt, ProvideRuntimeApi};
-use sp_consensus::{BlockOrigin, Error as ConsensusError};
-use sp_consensus_babe::{AuthorityId, BabeApi, EquivocationProof, Slot};
+use sp_consensus::Error as ConsensusError;
+use sp_consensus_babe::{AuthorityId, BabeApi, EquivocationProof, Slot, SlotDuration};
+use sp_timestamp::Timestamp;
 
 use crate::service::FullClient;
 
 /// How many of the latest headers are remembered. Four validators for over ten minutes; an equivocation
 /// comes within seconds of the block it contradicts.
 const REMEMBERED_HEADERS: usize = 1_024;
+
+/// How many slots back a block is still looked at. A node that catches up imports blocks that are too
+/// old to be punished.
+const LOOKED_AT_SLOTS: u64 = 1_024;
 
 /// A slot and the authority's index in it: what one header can be made for.
 type Turn = (Slot, u32);
@@ -37,6 +42,7 @@ pub struct ReportEquivocations<Inner> {
 	inner: Inner,
 	client: Arc<FullClient>,
 	pool: OffchainTransactionPoolFactory<Block>,
+	slot_duration: SlotDuration,
 	seen: Arc<Mutex<BTreeMap<Turn, (AuthorityId, Header)>>>,
 }
 
@@ -46,14 +52,19 @@ impl<Inner> ReportEquivocations<Inner> {
 		inner: Inner,
 		client: Arc<FullClient>,
 		pool: OffchainTransactionPoolFactory<Block>,
+		slot_duration: SlotDuration,
 	) -> Self {
-		Self { inner, client, pool, seen: Default::default() }
+		Self { inner, client, pool, slot_duration, seen: Default::default() }
 	}
 
 	/// Remembers an imported block's header, or reports its author if there is another for its turn.
 	fn check(&self, hash: Hash, header: Header) -> Result<(), String> {
 		let turn = sc_consensus_babe::find_pre_digest::<Block>(&header).map_err(said)?;
 		let (slot, index) = (turn.slot(), turn.authority_index());
+		let current = Slot::from_timestamp(Timestamp::current(), self.slot_duration);
+		if *slot + LOOKED_AT_SLOTS < *current {
+			return Ok(());
+		}
 		// In the block's own state the epoch is the one that its slot belongs to.
 		let epoch = self.client.runtime_api().current_epoch(hash).map_err(said)?;
 		let Some((author, _)) = epoch.authorities.into_iter().nth(index as usize) else {
@@ -113,11 +124,11 @@ where
 		&self,
 		block: BlockImportParams<Block>,
 	) -> Result<ImportResult, Self::Error> {
-		// What comes with the first synchronisation is too old to be punished.
-		let is_recent = matches!(block.origin, BlockOrigin::NetworkBroadcast | BlockOrigin::Own);
+		// A header alone, as warp synchronisation brings it, has no state to ask for its epoch.
+		let has_body = block.body.is_some();
 		let (hash, header) = (block.post_hash(), block.post_header());
 		let result = self.inner.import_block(block).await?;
-		if is_recent && matches!(result, ImportResult::Imported(_)) {
+		if has_body && matches!(result, ImportResult::Imported(_)) {
 			if let Err(reason) = self.check(hash, header) {
 				log::warn!(target: "babe", "could not report an equivocation: {reason}");
 			}

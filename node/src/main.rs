@@ -8,6 +8,8 @@
 //! - `cli` says what can be typed, `command` what each word does.
 //! - `chain_spec` holds the chains this binary knows by name.
 //! - `service` builds a node and reads from top to bottom; `rpc` lists what it answers to.
+//! - `executor` compiles the runtime, and finds it compiled the next time.
+//! - `worker_url` says where the worker beside the node is.
 //! - `equivocation` reports validators that make two blocks in one slot.
 //! - `diagnosis` turns failures an operator can act on into advice.
 
@@ -19,8 +21,10 @@ mod cli;
 mod command;
 mod diagnosis;
 mod equivocation;
+mod executor;
 mod rpc;
 mod service;
+mod worker_url;
 
 use std::process::ExitCode;
 

@@ -10,7 +10,6 @@ use sc_consensus_grandpa::{
 	FinalityProofProvider, GrandpaBlockImport, GrandpaPruningFilter, LinkHalf, SharedVoterState,
 };
 use sc_consensus_slots::BackoffAuthoringOnFinalizedHeadLagging;
-use sc_executor::WasmExecutor;
 use sc_network::{config::FullNetworkConfiguration, NetworkBackend};
 use sc_offchain::{OffchainWorkerOptions, OffchainWorkers};
 use sc_service::{config::Configuration, Error as ServiceError, TaskManager, WarpSyncConfig};
@@ -21,12 +20,10 @@ use sp_consensus_babe::inherents::BabeCreateInherentDataProviders;
 
 use crate::{
 	equivocation::{NoPool, ReportEquivocations},
+	executor::{new_executor, Executor},
 	rpc,
+	worker_url::{tell_offchain_workers, WorkerUrl},
 };
-
-/// Only the SDK's host functions: the runtime must also start under a stock omni-node, chopsticks and
-/// the benchmarking tools, so it may import nothing of ours.
-type Executor = WasmExecutor<sp_io::SubstrateHostFunctions>;
 
 pub type FullClient = sc_service::TFullClient<Block, RuntimeApi, Executor>;
 pub type FullBackend = sc_service::TFullBackend<Block>;
@@ -94,7 +91,7 @@ pub fn open(config: &Configuration) -> Result<PartialComponents, ServiceError> {
 		sc_service::new_full_parts::<Block, RuntimeApi, Executor>(
 			config,
 			telemetry.as_ref().map(|(_, telemetry)| telemetry.handle()),
-			sc_service::new_wasm_executor(&config.executor),
+			new_executor(config),
 			vec![Arc::new(GrandpaPruningFilter)],
 		)?;
 	let client = Arc::new(client);
@@ -145,6 +142,7 @@ pub fn open(config: &Configuration) -> Result<PartialComponents, ServiceError> {
 		block_import,
 		client.clone(),
 		OffchainTransactionPoolFactory::new(transaction_pool.clone()),
+		slot_duration,
 	);
 
 	let (import_queue, babe_worker) =
@@ -177,6 +175,7 @@ pub fn start<Network: NetworkBackend<Block, Hash>>(
 	config: Configuration,
 	parts: PartialComponents,
 	storage_monitor: StorageMonitorParams,
+	worker: Option<WorkerUrl>,
 ) -> Result<TaskManager, ServiceError> {
 	let sc_service::PartialComponents {
 		client,
@@ -247,6 +246,16 @@ pub fn start<Network: NetworkBackend<Block, Hash>>(
 			metrics,
 			gap_sync_body_policy: None,
 		})?;
+
+	// The worker of this start, and not that of an earlier one.
+	if let Some(storage) = backend.offchain_storage() {
+		tell_offchain_workers(worker.as_ref(), storage);
+	}
+	if worker.is_some() && !config.offchain_worker.enabled {
+		log::warn!(
+			"--worker-url does nothing, because offchain workers are off: add --offchain-worker always"
+		);
+	}
 
 	// Off-chain workers: on for validators, for others with `--offchain-worker always`. HTTP is how the
 	// runtime's worker reaches the inference engine on this machine.

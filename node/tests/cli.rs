@@ -229,6 +229,20 @@ fn unknown_chain_should_be_answered_with_the_known_ones() {
 }
 
 #[test]
+fn worker_should_be_refused_when_it_is_on_another_machine() {
+	for (url, reason) in [
+		("http://10.0.0.1:9955", "loopback address of the node's machine"),
+		("https://127.0.0.1:9955", "begins with http://"),
+		("http://127.0.0.1:9955/v1", "without a path"),
+	] {
+		let output = run(node().args(["--dev", "--worker-url", url]));
+		assert!(!output.status.success());
+		let said = text(&output.stderr);
+		assert!(said.contains(reason) && said.contains("--worker-url"), "{url}: {said}");
+	}
+}
+
+#[test]
 fn damaged_chain_specification_should_be_refused_without_a_panic() {
 	let directory = TempDir::new().expect("a temporary directory");
 	let specification = directory.path().join("chain.json");
@@ -284,7 +298,13 @@ fn signature_should_be_verified_only_for_the_signed_message() {
 
 /// The rest of the file is how these tests start, ask and stop nodes.
 fn node() -> Command {
-	Command::new(env!("CARGO_BIN_EXE_openledger-node"))
+	let mut node = Command::new(env!("CARGO_BIN_EXE_openledger-node"));
+	// Compiled once for all of them.
+	node.env(
+		"OPENLEDGER_RUNTIME_CACHE",
+		concat!(env!("CARGO_TARGET_TMPDIR"), "/compiled-runtimes"),
+	);
+	node
 }
 
 /// The development chain with its genesis already built, which saves each process one compilation of the

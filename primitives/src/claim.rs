@@ -1,6 +1,10 @@
 //! The attribution claim: which contributions an answer owes its content to.
 
-use crate::{shares, Balance, BoundedVec, ConstU32, ContributionId, ModelId, RequestId, H256};
+use crate::{
+	shares,
+	span::{self, MatchedSpans, SpanFault},
+	Balance, BoundedVec, ConstU32, ContributionId, ModelId, RequestId, H256,
+};
 use alloc::vec::Vec;
 use codec::{Decode, DecodeWithMemTracking, Encode, MaxEncodedLen};
 use scale_info::TypeInfo;
@@ -42,8 +46,11 @@ pub struct AttributionClaim {
 	pub model: ModelId,
 	/// Hash of the answer's canonical bytes.
 	pub answer_hash: H256,
-	/// Merkle root over the evidence (spans, scores) that the worker keeps for challengers.
+	/// Merkle root over the spans ([`span::evidence_root`]), by which the evidence is known once the
+	/// chain has forgotten it.
 	pub evidence_root: H256,
+	/// What the shares follow from, in the order of the answer.
+	pub spans: MatchedSpans,
 	/// Shares, sorted by contribution, each contribution once, or none when no contribution can be
 	/// shown to have caused the answer.
 	pub shares: BoundedVec<ContributionShare, ConstU32<MAX_CLAIM_SHARES>>,
@@ -58,11 +65,17 @@ pub enum ClaimFault {
 	NotSorted,
 	/// The parts do not sum to [`CLAIM_PARTS`].
 	WrongTotal,
+	/// A span is not one that could be paid.
+	Span(SpanFault),
+	/// The root is not that of the spans.
+	WrongEvidenceRoot,
+	/// The shares are not those that follow from the spans.
+	SharesContradictSpans,
 }
 
 impl AttributionClaim {
-	/// Checks what can be checked without any storage: order, emptiness and sum of the shares.
-	pub fn check_shares(&self) -> Result<(), ClaimFault> {
+	/// Checks order, emptiness and sum of the shares.
+	fn check_shares(&self) -> Result<(), ClaimFault> {
 		if self.shares.is_empty() {
 			return Ok(());
 		}
@@ -81,6 +94,20 @@ impl AttributionClaim {
 			self.shares.iter().fold(0, |sum, share| u64::saturating_add(sum, share.parts.into()));
 		if total != u64::from(CLAIM_PARTS) {
 			return Err(ClaimFault::WrongTotal);
+		}
+		Ok(())
+	}
+
+	/// Checks what can be checked without any storage: the shares, the spans, and that one follows
+	/// from the other.
+	pub fn check(&self) -> Result<(), ClaimFault> {
+		self.check_shares()?;
+		span::check(&self.spans).map_err(ClaimFault::Span)?;
+		if self.evidence_root != span::evidence_root(&self.spans) {
+			return Err(ClaimFault::WrongEvidenceRoot);
+		}
+		if self.shares != span::shares_of(&self.spans) {
+			return Err(ClaimFault::SharesContradictSpans);
 		}
 		Ok(())
 	}

@@ -8,14 +8,36 @@
 use crate::H256;
 use blake2::{digest::consts::U32, Blake2b, Digest};
 
+/// A hash in the making, for bytes that come piece by piece.
+#[derive(Clone, Debug)]
+pub struct Hasher(Blake2b<U32>);
+
+impl Hasher {
+	/// Starts a hash under `domain`: ASCII of at most 255 bytes.
+	pub fn new(domain: &'static str) -> Self {
+		let mut state = Blake2b::<U32>::new();
+		let domain = domain.as_bytes();
+		state.update((domain.len() as u8).to_le_bytes());
+		state.update(domain);
+		Self(state)
+	}
+
+	/// Takes in the bytes that follow. How they are cut into pieces does not change the hash.
+	pub fn update(&mut self, bytes: &[u8]) {
+		self.0.update(bytes);
+	}
+
+	/// The hash of all bytes taken in, the same that [`hash`] gives for them.
+	pub fn finish(self) -> H256 {
+		H256(self.0.finalize().into())
+	}
+}
+
 /// Hashes `parts`, one after the other, under `domain`: ASCII of at most 255 bytes.
 pub fn hash(domain: &'static str, parts: &[&[u8]]) -> H256 {
-	let mut state = Blake2b::<U32>::new();
-	let domain = domain.as_bytes();
-	state.update((domain.len() as u8).to_le_bytes());
-	state.update(domain);
+	let mut hasher = Hasher::new(domain);
 	for part in parts {
-		state.update(part);
+		hasher.update(part);
 	}
-	H256(state.finalize().into())
+	hasher.finish()
 }

@@ -13,6 +13,8 @@
 extern crate alloc;
 
 pub mod claim;
+pub mod content;
+pub mod contribution;
 pub mod hashing;
 pub mod ids;
 pub mod jobs;
@@ -23,7 +25,11 @@ pub mod receipt;
 pub mod record;
 pub mod selection;
 pub mod shares;
+pub mod span;
+pub mod training;
 pub mod traits;
+pub mod words;
+pub mod worker_api;
 
 pub use bounded_collections::{BoundedVec, ConstU32};
 pub use ids::{

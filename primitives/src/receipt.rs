@@ -1,14 +1,9 @@
 //! The inference receipt: what was asked, what was answered, and what it cost.
 
-use crate::{hashing, Balance, ModelId, RequestId, H256};
+use crate::{Balance, ModelId, RequestId, H256};
 use codec::{Decode, DecodeWithMemTracking, Encode, MaxEncodedLen};
 use scale_info::TypeInfo;
 use serde::{Deserialize, Serialize};
-
-/// The hash by which a prompt or an answer is known: BLAKE2b-256 under `openledger/content`.
-pub fn content_hash(bytes: &[u8]) -> H256 {
-	hashing::hash("openledger/content", &[bytes])
-}
 
 /// A model's prices in planks per 1,000 tokens.
 #[derive(

@@ -6,9 +6,11 @@ use crate::{
 	jobs::{JobKind, JobOutcome},
 	licence::LicenceTerms,
 	receipt::Prices,
+	worker_api::BaseModelHashes,
 	Balance, BaseModelId, BoundedVec, ConstU32, ContributionId, DatanetId, DatanetVersion, ModelId,
 	RequestId, H256,
 };
+use alloc::vec::Vec;
 use codec::{Decode, DecodeWithMemTracking, Encode, MaxEncodedLen};
 use scale_info::TypeInfo;
 
@@ -56,6 +58,10 @@ pub struct AcceptedContribution<AccountId> {
 	pub root: H256,
 	/// Number of records.
 	pub records: u32,
+	/// Hash of its content blob.
+	pub content: H256,
+	/// The block it was made in.
+	pub contributed_at: u64,
 }
 
 /// The datanets, for those who train on them and those who pay for them.
@@ -75,10 +81,18 @@ pub trait DatanetRegistry<AccountId> {
 	/// An accepted contribution.
 	fn accepted_contribution(id: ContributionId) -> Option<AcceptedContribution<AccountId>>;
 
-	/// For benchmarks: a version of one contribution by `owner`, published, that anyone may train on
-	/// under a licence that allows everything.
+	/// Every contribution of a version, by the block it was made in, then by id: the order in which
+	/// duplicates belong to somebody. Empty when the version was not published.
+	///
+	/// For offchain workers only: it reads all of the datanet's contributions, however many.
+	fn contributions_of(
+		version: DatanetVersion,
+	) -> Vec<(ContributionId, AcceptedContribution<AccountId>)>;
+
+	/// For benchmarks: a version of one contribution by `owner` with this root over so many records,
+	/// published, that anyone may train on under a licence that allows everything.
 	#[cfg(feature = "runtime-benchmarks")]
-	fn benchmark_version(owner: &AccountId) -> DatanetVersion;
+	fn benchmark_version(owner: &AccountId, root: H256, records: u32) -> DatanetVersion;
 }
 
 /// Who does a job.
@@ -105,6 +119,9 @@ pub trait WorkerPool<AccountId> {
 		subject: &[u8],
 	) -> Result<Assignment<AccountId>, Self::Error>;
 
+	/// The stash of the worker that `operator` may sign for now.
+	fn stash_of(operator: &AccountId) -> Option<AccountId>;
+
 	/// Whether `who` may sign for `worker` now.
 	fn is_operator(worker: &AccountId, who: &AccountId) -> bool;
 
@@ -129,10 +146,24 @@ pub struct ServedModel<AccountId> {
 	pub prices: Prices,
 }
 
+/// What a worker needs to answer with a model, by hash.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ModelFiles {
+	/// The base model.
+	pub base: BaseModelHashes,
+	/// The adapter.
+	pub adapter: H256,
+	/// Root of the span index over the sources.
+	pub span_index: H256,
+}
+
 /// The models, for those who ask them and those who pay their sources.
 pub trait ModelRegistry<AccountId> {
 	/// A model, if it exists and is published for requests.
 	fn served(model: ModelId) -> Option<ServedModel<AccountId>>;
+
+	/// What a worker needs to answer with a model, if it exists, published or not.
+	fn files(model: ModelId) -> Option<ModelFiles>;
 
 	/// The datanet versions a model was trained on, if it exists.
 	fn sources(model: ModelId) -> Option<TrainingSources>;

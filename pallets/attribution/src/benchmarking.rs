@@ -4,7 +4,7 @@
 #![allow(clippy::arithmetic_side_effects, clippy::expect_used, clippy::unwrap_used)]
 
 use crate::{pallet::*, Pallet};
-use alloc::vec::Vec;
+use alloc::{vec, vec::Vec};
 use frame_benchmarking::v2::*;
 use frame_support::{
 	traits::{
@@ -16,8 +16,10 @@ use frame_support::{
 use frame_system::RawOrigin;
 use openledger_pallet_support::agenda;
 use openledger_primitives::{
-	claim::{AttributionClaim, ContributionShare, CLAIM_PARTS},
+	claim::AttributionClaim,
+	merkle,
 	shares::FeeSplit,
+	span::{self, MatchedSpan, MAX_CLAIM_SPANS, MIN_SPAN_WORDS},
 	traits::{
 		DatanetRegistry, ModelRegistry, PaidAnswer, Settlement, TrainingSources,
 		MAX_TRAINING_SOURCES,
@@ -29,8 +31,20 @@ fn endow<T: Config>(who: &T::AccountId, amount: Balance) {
 	T::Currency::mint_into(who, amount).expect("minting fits into the issuance");
 }
 
-/// A paid answer whose claim names the contribution of each of `shares` datanets.
-fn answer<T: Config>(shares: u32) -> (PaidAnswer<T::AccountId>, AttributionClaim) {
+/// A path of so many siblings, and the root it leads to from `leaf`.
+fn path(leaf: H256, siblings: u32) -> (merkle::Proof, H256) {
+	let proof = merkle::Proof {
+		leaf_index: 0,
+		leaf_count: 1 << siblings,
+		siblings: vec![H256::repeat_byte(3); siblings as usize].try_into().expect("within depth"),
+	};
+	let root = proof.root(leaf).expect("the path has what it needs");
+	(proof, root)
+}
+
+/// A paid answer with so many spans, each with a path of so many siblings, of as many contributions
+/// as there can be in different datanets.
+fn answer<T: Config>(spans: u32, siblings: u32) -> (PaidAnswer<T::AccountId>, AttributionClaim) {
 	let minimum = T::Currency::minimum_balance();
 	endow::<T>(&Pallet::<T>::pot_account(), minimum);
 	let payer: T::AccountId = account("payer", 0, 0);
@@ -39,21 +53,26 @@ fn answer<T: Config>(shares: u32) -> (PaidAnswer<T::AccountId>, AttributionClaim
 	let model_owner: T::AccountId = account("model owner", 0, 0);
 	endow::<T>(&model_owner, fee * 2);
 
-	let mut sources: Vec<_> = (0..shares)
+	let leaf = H256::repeat_byte(4);
+	let (proof, root) = path(leaf, siblings);
+	let mut sources: Vec<_> = (0..spans.min(MAX_TRAINING_SOURCES))
 		.map(|index| {
 			let contributor: T::AccountId = account("contributor", index, 0);
 			endow::<T>(&contributor, fee);
-			T::Datanets::benchmark_version(&contributor)
+			T::Datanets::benchmark_version(&contributor, root, 1 << siblings)
 		})
 		.collect();
 	sources.sort();
-	let each = CLAIM_PARTS.checked_div(shares).unwrap_or_default();
-	let shares: Vec<_> = sources
-		.iter()
-		.enumerate()
-		.map(|(index, source)| ContributionShare {
+	let spans: Vec<_> = (0..spans)
+		.zip(sources.iter().cycle())
+		.map(|(number, source)| MatchedSpan {
 			contribution: ContributionId { datanet: source.datanet, index: 0 },
-			parts: if index == 0 { CLAIM_PARTS - each * (shares - 1) } else { each },
+			leaf,
+			proof: proof.clone(),
+			answer_start: number * MIN_SPAN_WORDS,
+			record_start: 0,
+			words: MIN_SPAN_WORDS,
+			gain_micro: number + 1,
 		})
 		.collect();
 	let sources: TrainingSources = BoundedVec::try_from(sources).expect("as many as allowed");
@@ -63,8 +82,9 @@ fn answer<T: Config>(shares: u32) -> (PaidAnswer<T::AccountId>, AttributionClaim
 		request,
 		model,
 		answer_hash: H256::repeat_byte(1),
-		evidence_root: H256::repeat_byte(2),
-		shares: BoundedVec::try_from(shares).expect("as many as allowed"),
+		evidence_root: span::evidence_root(&spans),
+		shares: span::shares_of(&spans),
+		spans: BoundedVec::try_from(spans).expect("as many as allowed"),
 	};
 	let host = account("host", 0, 0);
 	(PaidAnswer { request, model, model_owner, host, payer, fee }, claim)
@@ -72,7 +92,7 @@ fn answer<T: Config>(shares: u32) -> (PaidAnswer<T::AccountId>, AttributionClaim
 
 /// Settles an answer and returns its host, who has a reward to claim then.
 fn rewarded<T: Config>() -> T::AccountId {
-	let (answer, claim) = answer::<T>(0);
+	let (answer, claim) = answer::<T>(0, 0);
 	let host = answer.host.clone();
 	Pallet::<T>::settle(answer, &claim).expect("a fitting claim");
 	host
@@ -116,11 +136,12 @@ mod benchmarks {
 		Ok(())
 	}
 
-	/// One contribution of each datanet, so at most as many shares as a model has sources; the slope
-	/// holds up to the bound of a claim, where several shares have one datanet and cost less.
+	/// With `n` spans and `s` siblings in the path of each. A set-up makes one contribution in each
+	/// datanet, so there are at most as many shares as a model has sources; more shares cost what more
+	/// spans cost. Longer paths cost what one more sibling costs.
 	#[benchmark]
-	fn settle(n: Linear<0, MAX_TRAINING_SOURCES>) {
-		let (answer, claim) = answer::<T>(n);
+	fn settle(n: Linear<0, MAX_CLAIM_SPANS>, s: Linear<0, 6>) {
+		let (answer, claim) = answer::<T>(n, s);
 
 		#[block]
 		{
@@ -148,7 +169,7 @@ mod benchmarks {
 
 	#[benchmark]
 	fn prune_settlement() {
-		let (answer, claim) = answer::<T>(MAX_TRAINING_SOURCES);
+		let (answer, claim) = answer::<T>(MAX_CLAIM_SPANS, 6);
 		Pallet::<T>::settle(answer, &claim).expect("a fitting claim");
 
 		#[block]

@@ -1,15 +1,20 @@
-//! Checking a claim: is it about this answer, is it well formed, and are the contributions that it
-//! names among those that the model was trained on.
+//! Checking a claim: is it about this answer, does it agree with itself, and does every span that it
+//! shows stand in a record that the model was trained on.
 
 use crate::pallet::*;
-use alloc::vec::Vec;
+use alloc::collections::{btree_map::Entry, BTreeMap};
 use frame_support::ensure;
 use openledger_primitives::{
 	claim::{AttributionClaim, ClaimFault},
-	traits::{DatanetRegistry, ModelRegistry, PaidAnswer, TrainingSources},
+	span::{MatchedSpan, SpanFault},
+	traits::{AcceptedContribution, DatanetRegistry, ModelRegistry, PaidAnswer, TrainingSources},
 	ContributionId, DatanetId,
 };
 use sp_runtime::DispatchResult;
+
+/// The contributions that a claim shows, each in the model and with every span of it verified.
+pub(crate) type Evidence<T> =
+	BTreeMap<ContributionId, AcceptedContribution<<T as frame_system::Config>::AccountId>>;
 
 impl<T: Config> Pallet<T> {
 	/// The request has no settlement yet and is young enough that this is known for certain.
@@ -21,39 +26,49 @@ impl<T: Config> Pallet<T> {
 		Ok(())
 	}
 
-	/// The claim is about this answer and its shares are well formed.
+	/// The claim is about this answer, and spans, evidence root and shares follow from each other.
 	pub(crate) fn ensure_claim_fits(
 		answer: &PaidAnswer<T::AccountId>,
 		claim: &AttributionClaim,
 	) -> DispatchResult {
 		ensure!(claim.request == answer.request, Error::<T>::ClaimForOtherRequest);
 		ensure!(claim.model == answer.model, Error::<T>::ClaimForOtherModel);
-		claim.check_shares().map_err(|fault| match fault {
+		claim.check().map_err(|fault| match fault {
 			ClaimFault::EmptyShare => Error::<T>::EmptyShare,
 			ClaimFault::NotSorted => Error::<T>::SharesNotSorted,
 			ClaimFault::WrongTotal => Error::<T>::SharesNotWhole,
+			ClaimFault::Span(SpanFault::TooShort) => Error::<T>::SpanTooShort,
+			ClaimFault::Span(SpanFault::NoGain) => Error::<T>::SpanWithoutGain,
+			ClaimFault::Span(SpanFault::Overlapping) => Error::<T>::SpansOverlap,
+			ClaimFault::WrongEvidenceRoot => Error::<T>::WrongEvidenceRoot,
+			ClaimFault::SharesContradictSpans => Error::<T>::SharesContradictSpans,
 		})?;
 		Ok(())
 	}
 
-	/// Who earns from each share of a claim, in the claim's order.
-	pub(crate) fn contributors(claim: &AttributionClaim) -> Result<Vec<T::AccountId>, Error<T>> {
+	/// Verifies every span of a claim against what its contribution committed to. Shares follow from
+	/// spans, so every contribution that earns is among the result.
+	pub(crate) fn verify_spans(claim: &AttributionClaim) -> Result<Evidence<T>, Error<T>> {
 		let sources = T::Models::sources(claim.model).ok_or(Error::<T>::UnknownModel)?;
-		// The shares are sorted, so those of one datanet stand together: one look-up serves them.
-		let mut current: Option<(DatanetId, u32)> = None;
-		claim
-			.shares
-			.iter()
-			.map(|share| {
-				let datanet = share.contribution.datanet;
-				let leaves = match current {
-					Some((known, leaves)) if known == datanet => leaves,
-					_ => Self::leaves_in_model(&sources, datanet)?,
-				};
-				current = Some((datanet, leaves));
-				Self::contributor_below(share.contribution, leaves)
-			})
-			.collect()
+		let mut leaves: BTreeMap<DatanetId, u32> = BTreeMap::new();
+		let mut evidence = Evidence::<T>::new();
+		for span in &claim.spans {
+			let id = span.contribution;
+			let contribution = match evidence.entry(id) {
+				Entry::Occupied(known) => known.into_mut(),
+				Entry::Vacant(new) => {
+					let leaves = match leaves.entry(id.datanet) {
+						Entry::Occupied(known) => *known.get(),
+						Entry::Vacant(new) => {
+							*new.insert(Self::leaves_in_model(&sources, id.datanet)?)
+						},
+					};
+					new.insert(Self::contribution_below(id, leaves)?)
+				},
+			};
+			ensure!(stands_in(span, contribution), Error::<T>::SpanNotInContribution);
+		}
+		Ok(evidence)
 	}
 
 	/// How many of a datanet's accepted contributions the model was trained on: the leaves of the
@@ -67,14 +82,22 @@ impl<T: Config> Pallet<T> {
 			.ok_or(Error::<T>::ContributionNotInModel)
 	}
 
-	/// Who earns from a contribution that is among the first `leaves` accepted ones.
-	fn contributor_below(
-		contribution: ContributionId,
+	/// A contribution that is among the first `leaves` accepted ones.
+	fn contribution_below(
+		id: ContributionId,
 		leaves: u32,
-	) -> Result<T::AccountId, Error<T>> {
-		T::Datanets::accepted_contribution(contribution)
+	) -> Result<AcceptedContribution<T::AccountId>, Error<T>> {
+		T::Datanets::accepted_contribution(id)
 			.filter(|accepted| accepted.leaf_index < leaves)
-			.map(|accepted| accepted.contributor)
 			.ok_or(Error::<T>::ContributionNotInModel)
 	}
+}
+
+/// Whether a span's record is one of the contribution's: its path leads from the leaf to the
+/// contribution's root, in a tree of as many records as the contribution has.
+fn stands_in<AccountId>(
+	span: &MatchedSpan,
+	contribution: &AcceptedContribution<AccountId>,
+) -> bool {
+	span.proof.leaf_count == contribution.records && span.proof.verify(contribution.root, span.leaf)
 }

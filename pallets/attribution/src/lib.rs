@@ -8,7 +8,9 @@
 //! ## Terms
 //!
 //! - *Claim*: a worker's statement of what an answer owes to which contributions, in parts per
-//!   million ([`AttributionClaim`]).
+//!   million, with the spans that it follows from ([`AttributionClaim`]).
+//! - *Span*: a run of words that the answer has in common with a training record. Each is verified:
+//!   its record's leaf must lead to the root of a contribution that the model was trained on.
 //! - *Split*: the governed division of a fee between contributors, host, model owner, validators
 //!   and treasury ([`FeeSplit`]).
 //! - *Settlement*: checking the claim, taking the fee from the payer and crediting everybody.
@@ -267,6 +269,18 @@ pub mod pallet {
 		NothingToClaim,
 		/// The rewards would not keep the account alive. They stay in the ledger.
 		BelowExistentialDeposit,
+		/// A span has too few words to be evidence of anything.
+		SpanTooShort,
+		/// The adapter gained nothing on a span.
+		SpanWithoutGain,
+		/// Spans are not one after the other in the answer: some words would be paid twice.
+		SpansOverlap,
+		/// A span's path does not lead from its record to its contribution's root.
+		SpanNotInContribution,
+		/// The evidence root is not that of the spans.
+		WrongEvidenceRoot,
+		/// The shares are not those that follow from the spans.
+		SharesContradictSpans,
 	}
 
 	#[pallet::hooks]

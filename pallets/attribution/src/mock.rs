@@ -9,11 +9,13 @@ use frame_support::{
 };
 use frame_system::EnsureRoot;
 use openledger_primitives::{
+	hashing,
 	licence::LicenceTerms,
+	merkle::Tree,
 	receipt::Prices,
 	traits::{
-		AcceptedContribution, DatanetRegistry, ModelRegistry, ServedModel, TrainingSources,
-		VersionCommitment,
+		AcceptedContribution, DatanetRegistry, ModelFiles, ModelRegistry, ServedModel,
+		TrainingSources, VersionCommitment,
 	},
 	BaseModelId, ContributionId, DatanetId, DatanetVersion, ModelId, H256,
 };
@@ -35,6 +37,8 @@ pub const VALIDATORS: AccountId = 91;
 pub const ENDOWMENT: Balance = 1_000_000_000;
 pub const EXISTENTIAL_DEPOSIT: Balance = 100;
 pub const RETENTION: u64 = 20;
+/// Records of every contribution.
+pub const RECORDS: u32 = 3;
 
 /// Trained on version 1 of datanet 1 (three contributions) and version 0 of datanet 2 (one).
 pub const MODEL: ModelId = ModelId(5);
@@ -80,7 +84,8 @@ parameter_types! {
 	pub const Validators: AccountId = VALIDATORS;
 	pub storage ModelSources: BTreeMap<ModelId, Vec<DatanetVersion>> = BTreeMap::new();
 	pub storage VersionLeaves: BTreeMap<DatanetVersion, u32> = BTreeMap::new();
-	pub storage Accepted: BTreeMap<ContributionId, (AccountId, u32)> = BTreeMap::new();
+	/// Contribution → owner, leaf in the datanet's range, root and number of its records.
+	pub storage Accepted: BTreeMap<ContributionId, (AccountId, u32, H256, u32)> = BTreeMap::new();
 }
 
 impl pallet_attribution::Config for Test {
@@ -105,6 +110,10 @@ impl ModelRegistry<AccountId> for MockModels {
 			owner: MODEL_OWNER,
 			prices: Prices::default(),
 		})
+	}
+
+	fn files(_: ModelId) -> Option<ModelFiles> {
+		None
 	}
 
 	fn sources(model: ModelId) -> Option<TrainingSources> {
@@ -147,29 +156,52 @@ impl DatanetRegistry<AccountId> for MockDatanets {
 	}
 
 	fn accepted_contribution(id: ContributionId) -> Option<AcceptedContribution<AccountId>> {
-		Accepted::get().get(&id).map(|(contributor, leaf_index)| AcceptedContribution {
-			contributor: *contributor,
-			leaf_index: *leaf_index,
-			root: H256::zero(),
-			records: 1,
+		Accepted::get().get(&id).map(|(contributor, leaf_index, root, records)| {
+			AcceptedContribution {
+				contributor: *contributor,
+				leaf_index: *leaf_index,
+				root: *root,
+				records: *records,
+				content: H256::zero(),
+				contributed_at: 1,
+			}
 		})
 	}
 
+	fn contributions_of(
+		_: DatanetVersion,
+	) -> Vec<(ContributionId, AcceptedContribution<AccountId>)> {
+		Vec::new()
+	}
+
 	#[cfg(feature = "runtime-benchmarks")]
-	fn benchmark_version(owner: &AccountId) -> DatanetVersion {
+	fn benchmark_version(owner: &AccountId, root: H256, records: u32) -> DatanetVersion {
 		let mut versions = VersionLeaves::get();
 		let datanet = DatanetId(1_000 + versions.len() as u32);
 		let version = DatanetVersion { datanet, version: 0 };
 		versions.insert(version, 1);
 		VersionLeaves::set(&versions);
-		accept(ContributionId { datanet, index: 0 }, *owner, 0);
+		let mut accepted = Accepted::get();
+		accepted.insert(ContributionId { datanet, index: 0 }, (*owner, 0, root, records));
+		Accepted::set(&accepted);
 		version
 	}
 }
 
+/// The leaf of a contribution's record.
+pub fn record_leaf(id: ContributionId, record: u32) -> H256 {
+	hashing::hash("openledger/test-record", &[&codec::Encode::encode(&(id, record))])
+}
+
+/// The tree over a contribution's records.
+pub fn records(id: ContributionId) -> Tree {
+	let leaves: Vec<_> = (0..RECORDS).map(|record| record_leaf(id, record)).collect();
+	Tree::new(&leaves).unwrap()
+}
+
 pub fn accept(id: ContributionId, owner: AccountId, leaf: u32) {
 	let mut accepted = Accepted::get();
-	accepted.insert(id, (owner, leaf));
+	accepted.insert(id, (owner, leaf, records(id).root(), RECORDS));
 	Accepted::set(&accepted);
 }
 

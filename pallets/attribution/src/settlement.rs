@@ -12,12 +12,17 @@ use openledger_primitives::{
 };
 use sp_runtime::{traits::Convert, ArithmeticError, DispatchError, DispatchResult};
 
-/// The weight of a settlement by the number of shares in its claim, for the pallet that orders it.
+/// The weight of a settlement by its claim, for the pallet that orders it.
 pub struct SettlementWeight<T>(PhantomData<T>);
 
-impl<T: Config> Convert<u32, Weight> for SettlementWeight<T> {
-	fn convert(shares: u32) -> Weight {
-		T::WeightInfo::settle(shares)
+impl<T: Config> Convert<&AttributionClaim, Weight> for SettlementWeight<T> {
+	fn convert(claim: &AttributionClaim) -> Weight {
+		let count = |items: usize| u32::try_from(items).unwrap_or(u32::MAX);
+		let siblings = claim
+			.spans
+			.iter()
+			.fold(0, |sum: usize, span| sum.saturating_add(span.proof.siblings.len()));
+		T::WeightInfo::settle(count(claim.shares.len()), count(claim.spans.len()), count(siblings))
 	}
 }
 
@@ -55,7 +60,7 @@ impl<T: Config> Pallet<T> {
 		answer: PaidAnswer<T::AccountId>,
 		claim: &AttributionClaim,
 	) -> Result<SettlementRecord<T::AccountId, BlockNumberFor<T>>, DispatchError> {
-		let contributors = Self::contributors(claim)?;
+		let evidence = Self::verify_spans(claim)?;
 		let split = Split::<T>::get().divide(answer.fee).ok_or(Error::<T>::SplitNotWhole)?;
 		let unattributed = claim.shares.is_empty();
 		let amounts = if unattributed {
@@ -66,15 +71,19 @@ impl<T: Config> Pallet<T> {
 		let lines: Vec<_> = claim
 			.shares
 			.iter()
-			.zip(contributors)
 			.zip(amounts)
-			.map(|((share, owner), amount)| SettlementLine {
-				contribution: share.contribution,
-				owner,
-				parts: share.parts,
-				amount,
+			.map(|(share, amount)| {
+				// The claim was checked, so its shares follow from its spans.
+				let contribution =
+					evidence.get(&share.contribution).ok_or(Error::<T>::SharesContradictSpans)?;
+				Ok(SettlementLine {
+					contribution: share.contribution,
+					owner: contribution.contributor.clone(),
+					parts: share.parts,
+					amount,
+				})
 			})
-			.collect();
+			.collect::<Result<_, Error<T>>>()?;
 		Ok(SettlementRecord {
 			model: answer.model,
 			payer: answer.payer,

@@ -18,8 +18,9 @@ pub trait WeightInfo {
 	fn claim_rewards() -> Weight;
 	/// Changing the split.
 	fn set_fee_split() -> Weight;
-	/// Settling an answer whose claim has so many shares.
-	fn settle(shares: u32) -> Weight;
+	/// Settling an answer whose claim has so many shares and spans, and so many siblings in the paths
+	/// of all its spans.
+	fn settle(shares: u32, spans: u32, siblings: u32) -> Weight;
 	/// Looking at one block of the agenda.
 	fn prune_block() -> Weight;
 	/// Pruning one settlement.
@@ -54,14 +55,18 @@ impl<Db: Get<RuntimeDbWeight>> WeightInfo for Counted<Db> {
 	}
 
 	/// Reads the record, the newest pruned, the split, the model, 16 versions, the total, and the
-	/// accounts and holds of payer and pot; per share the contribution (two reads) and the reward.
-	/// Writes the record, the agenda, the total, accounts and holds; per share the reward. Four more
-	/// rewards for the roles.
-	fn settle(shares: u32) -> Weight {
-		let shares = u64::from(shares);
+	/// accounts and holds of payer and pot; per span its contribution; per share the reward. Writes the
+	/// record, the agenda, the total, accounts and holds; per share the reward. Four more rewards for
+	/// the roles. A span costs the hashes of its encoding (over a KiB with the longest path), of its
+	/// leaf and of its tree's size, and one for each sibling.
+	fn settle(shares: u32, spans: u32, siblings: u32) -> Weight {
+		let (shares, spans, siblings) = (u64::from(shares), u64::from(spans), u64::from(siblings));
+		let compute = [(shares, 15), (spans, 40), (siblings, 3)]
+			.iter()
+			.fold(250u64, |sum, (count, micros)| sum.saturating_add(count.saturating_mul(*micros)));
 		Self::of(
-			shares.saturating_mul(25).saturating_add(250),
-			shares.saturating_mul(3).saturating_add(29),
+			compute,
+			spans.saturating_add(shares).saturating_add(29),
 			shares.saturating_add(11),
 		)
 	}
@@ -84,8 +89,8 @@ impl WeightInfo for () {
 	fn set_fee_split() -> Weight {
 		Counted::<RocksDbWeight>::set_fee_split()
 	}
-	fn settle(shares: u32) -> Weight {
-		Counted::<RocksDbWeight>::settle(shares)
+	fn settle(shares: u32, spans: u32, siblings: u32) -> Weight {
+		Counted::<RocksDbWeight>::settle(shares, spans, siblings)
 	}
 	fn prune_block() -> Weight {
 		Counted::<RocksDbWeight>::prune_block()

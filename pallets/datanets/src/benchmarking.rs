@@ -133,11 +133,15 @@ fn pass_blocks<T: Config>(blocks: BlockNumberFor<T>) {
 
 /// A version of one contribution, published, that anyone may train on under a licence that allows
 /// everything. For other pallets' benchmarks.
-pub(crate) fn published_version<T: Config>(owner: &T::AccountId) -> DatanetVersion {
+pub(crate) fn published_version<T: Config>(
+	owner: &T::AccountId,
+	root: H256,
+	records: u32,
+) -> DatanetVersion {
 	fund::<T>(owner);
 	T::DatanetDeposit::ensure_successful(owner, Pallet::<T>::datanet_footprint());
 	let id = datanet::<T>(owner, AccessPolicy::Open, 0);
-	let data = data(&(owner, id).encode());
+	let data = ContributedData { root, records, ..data(&(owner, id).encode()) };
 	T::ContributionDeposit::ensure_successful(
 		owner,
 		Pallet::<T>::contribution_footprint(data.records, data.bytes),

@@ -846,7 +846,8 @@ pub mod pallet {
 		///
 		/// Holds a deposit that grows with `records` and `bytes` and comes back however it ends. `root`
 		/// is the Merkle root over the records' salted leaves, `content` the hash of the blob in the
-		/// datanet store, `salts` the hash of the salts.
+		/// datanet store, `salts` the commitment to the salts
+		/// ([`record::salts_root`](openledger_primitives::record::salts_root)).
 		///
 		/// ## Errors
 		///

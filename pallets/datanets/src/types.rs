@@ -229,9 +229,10 @@ pub struct ContributedData {
 	pub records: u32,
 	/// Bytes of canonical records.
 	pub bytes: u64,
-	/// Hash of the (encrypted) blob in the datanet store.
+	/// [`content_hash`](openledger_primitives::content::content_hash) of the blob in the datanet store.
 	pub content: H256,
-	/// Hash of the salts of the leaves.
+	/// Commitment to the salts of the leaves
+	/// ([`record::salts_root`](openledger_primitives::record::salts_root)).
 	pub salts: H256,
 }
 

@@ -7,16 +7,19 @@ use crate::{pallet::*, types::*, Pallet};
 use alloc::vec;
 use frame_benchmarking::v2::*;
 use frame_support::{
+	pallet_prelude::TransactionSource,
 	traits::{
 		fungible::{Inspect, Mutate},
-		Get,
+		Authorize, Get,
 	},
 	weights::WeightMeter,
 };
 use frame_system::{pallet_prelude::BlockNumberFor, RawOrigin};
-use openledger_pallet_support::agenda;
+use openledger_pallet_support::{agenda, offchain::Operator};
 use openledger_primitives::{
 	claim::AttributionClaim,
+	content::{Content, MAX_CONTENT_BYTES},
+	jobs::FailureReason,
 	receipt::{ExecutionMode, InferenceReceipt},
 	traits::{ModelRegistry, TrainingSources, WorkerPool},
 	Balance, ModelId, RequestId, H256,
@@ -45,12 +48,13 @@ fn model<T: Config>() -> ModelId {
 		who
 	};
 	let made = T::Models::benchmark_model(&account("owner"), TrainingSources::default());
-	T::Workers::benchmark_worker(&account("stash"), &operator::<T>(), made.base);
+	T::Workers::benchmark_worker(&account("stash"), &operator::<T>().account, made.base);
 	made.model
 }
 
-fn operator<T: Config>() -> T::AccountId {
-	account("operator", 0, 0)
+/// The operator key, which is in the keystore of whoever runs the benchmark.
+fn operator<T: Config>() -> Operator<T::AccountId> {
+	Operator::benchmark::<T::OperatorSignature>()
 }
 
 fn ask<T: Config>(requester: &T::AccountId, model: ModelId, prompt: Content) -> RequestId {
@@ -62,10 +66,34 @@ fn ask<T: Config>(requester: &T::AccountId, model: ModelId, prompt: Content) -> 
 }
 
 /// A request with the longest prompt, and the operator that can answer it.
-fn open_request<T: Config>() -> (RequestId, T::AccountId) {
+fn open_request<T: Config>() -> (RequestId, Operator<T::AccountId>) {
 	let requester = requester::<T>();
 	let id = ask::<T>(&requester, model::<T>(), content(MAX_CONTENT_BYTES));
 	(id, operator::<T>())
+}
+
+/// An answer of so many bytes that names nobody.
+fn result<T: Config>(id: RequestId, bytes: u32) -> (InferenceReceipt, Content, AttributionClaim) {
+	let request = Requests::<T>::get(id).expect("just asked");
+	let answer = content(bytes);
+	let receipt = InferenceReceipt {
+		request: id,
+		model: request.model,
+		prompt_hash: request.prompt_hash,
+		answer_hash: answer.hash(),
+		input_tokens: MAX_TOKENS,
+		output_tokens: if bytes == 0 { 0 } else { MAX_TOKENS },
+		mode: ExecutionMode::Fast,
+	};
+	let claim = AttributionClaim {
+		request: id,
+		model: request.model,
+		answer_hash: answer.hash(),
+		evidence_root: H256::zero(),
+		spans: Default::default(),
+		shares: Default::default(),
+	};
+	(receipt, answer, claim)
 }
 
 /// Lets the last block for an answer pass.
@@ -97,41 +125,62 @@ mod benchmarks {
 	#[benchmark]
 	fn submit_result(b: Linear<0, MAX_CONTENT_BYTES>) {
 		let (id, operator) = open_request::<T>();
-		let request = Requests::<T>::get(id).expect("just asked");
-		let answer = content(b);
-		let receipt = InferenceReceipt {
-			request: id,
-			model: request.model,
-			prompt_hash: request.prompt_hash,
-			answer_hash: answer.hash(),
-			input_tokens: MAX_TOKENS,
-			output_tokens: if b == 0 { 0 } else { MAX_TOKENS },
-			mode: ExecutionMode::Fast,
-		};
-		let claim = AttributionClaim {
-			request: id,
-			model: request.model,
-			answer_hash: answer.hash(),
-			evidence_root: H256::zero(),
-			shares: Default::default(),
-		};
+		let (receipt, answer, claim) = result::<T>(id, b);
+		let message = Pallet::<T>::result_message(id, &receipt, &answer, &claim);
+		let signature = operator.sign(message).expect("the key is there");
 
 		#[extrinsic_call]
-		_(RawOrigin::Signed(operator), id, receipt, answer, claim);
+		_(RawOrigin::Authorized, id, receipt, answer, claim, operator.account, signature);
 
 		let request = Requests::<T>::get(id).expect("kept for a while");
 		assert!(matches!(request.phase, Phase::Answered(_)));
 	}
 
 	#[benchmark]
+	fn authorise_result(b: Linear<0, MAX_CONTENT_BYTES>) {
+		let (request, operator) = open_request::<T>();
+		let (receipt, answer, claim) = result::<T>(request, b);
+		let message = Pallet::<T>::result_message(request, &receipt, &answer, &claim);
+		let signature = operator.sign(message).expect("the key is there");
+		let operator = operator.account;
+		let call =
+			Call::<T>::submit_result { request, receipt, answer, claim, operator, signature };
+
+		#[block]
+		{
+			let outcome = call.authorize(TransactionSource::External);
+			outcome.expect("it authorises itself").expect("it is valid");
+		}
+	}
+
+	#[benchmark]
 	fn report_failure() {
 		let (id, operator) = open_request::<T>();
+		let reason = FailureReason::EngineFault;
+		let message = Pallet::<T>::failure_message(id, reason);
+		let signature = operator.sign(message).expect("the key is there");
 
 		#[extrinsic_call]
-		_(RawOrigin::Signed(operator), id, FailureReason::EngineFault);
+		_(RawOrigin::Authorized, id, reason, operator.account, signature);
 
 		let request = Requests::<T>::get(id).expect("kept for a while");
 		assert!(matches!(request.phase, Phase::Failed { .. }));
+	}
+
+	#[benchmark]
+	fn authorise_failure() {
+		let (request, operator) = open_request::<T>();
+		let reason = FailureReason::EngineFault;
+		let message = Pallet::<T>::failure_message(request, reason);
+		let signature = operator.sign(message).expect("the key is there");
+		let operator = operator.account;
+		let call = Call::<T>::report_failure { request, reason, operator, signature };
+
+		#[block]
+		{
+			let outcome = call.authorize(TransactionSource::External);
+			outcome.expect("it authorises itself").expect("it is valid");
+		}
 	}
 
 	#[benchmark]
@@ -177,5 +226,9 @@ mod benchmarks {
 		assert!(matches!(request.phase, Phase::TimedOut { .. }));
 	}
 
-	impl_benchmark_test_suite!(Pallet, crate::mock::ExtBuilder.build(), crate::mock::Test);
+	impl_benchmark_test_suite!(
+		Pallet,
+		crate::mock::ExtBuilder.build_with_node().0,
+		crate::mock::Test
+	);
 }

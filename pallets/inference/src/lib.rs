@@ -4,12 +4,26 @@
 //! the answer with a receipt and an attribution claim. The answer is paid in the block in which it
 //! is delivered.
 //!
+//! ## How answers arrive
+//!
+//! In every block, the offchain worker of a node that holds operator keys gives open requests to the
+//! worker beside the node and asks how far they are (`docs/spec/worker-api.md`). What the worker
+//! reports is checked, signed with the operator key, and submitted as a transaction that authorises
+//! itself ([`openledger_pallet_support::operator`]): `submit_result` and `report_failure` need no
+//! OPEN and no account, only the signature of the operator whose job it is. Nothing in it is taken on
+//! trust: before it gets into a pool or a block, the whole call is tried out.
+//!
+//! A client that is not a node can do the same: sign
+//! [`operator_message`](openledger_primitives::jobs::operator_message) of the genesis hash,
+//! `"inference.submit_result"` and the call's first four arguments (`"inference.report_failure"` and
+//! its first two) and send a general transaction.
+//!
 //! ## Terms
 //!
 //! - *Request*: a prompt for a model, with the most tokens and the highest fee the requester agrees
 //!   to.
 //! - *Content*: a prompt or an answer, either its bytes or, when it travels outside the chain, its
-//!   hash ([`Content`]).
+//!   hash ([`Content`](openledger_primitives::content::Content)).
 //! - *Receipt*: what the worker states about one answer: hashes and token counts
 //!   ([`InferenceReceipt`]).
 //! - *Job*: a request in the hands of a worker ([`Job`]).
@@ -25,7 +39,8 @@
 //! balance that is frozen (vesting, votes) cannot pay, not even behind the holds of other requests.
 //! Whoever settles the fee may therefore ignore freezes that come later.
 //!
-//! Delivering is free of transaction fees for the operator; a result that is refused is not.
+//! Reporting costs the operator nothing. It cannot be used to fill blocks, because only one report
+//! can be valid for each open request, and requests are paid for.
 //!
 //! ## How things end
 //!
@@ -63,12 +78,14 @@ extern crate alloc;
 pub use pallet::*;
 pub use types::*;
 
+mod authorisation;
 #[cfg(feature = "runtime-benchmarks")]
 mod benchmarking;
 mod deadlines;
 #[cfg(test)]
 mod mock;
 mod money;
+mod offchain;
 mod requests;
 mod results;
 #[cfg(test)]
@@ -86,12 +103,13 @@ use weights::WeightInfo;
 pub mod pallet {
 	use super::*;
 	use alloc::vec::Vec;
-	use frame_support::{
-		dispatch::DispatchResultWithPostInfo, pallet_prelude::*, traits::fungible,
-	};
-	use frame_system::pallet_prelude::*;
+	use frame_support::{pallet_prelude::*, traits::fungible};
+	use frame_system::{offchain::CreateAuthorizedTransaction, pallet_prelude::*};
+	use openledger_pallet_support::operator::OperatorSignature;
 	use openledger_primitives::{
 		claim::AttributionClaim,
+		content::{Content, ContentBytes},
+		jobs::FailureReason,
 		receipt::InferenceReceipt,
 		traits::{ModelRegistry, Settlement, WorkerPool},
 		ModelId, RequestId, H256,
@@ -109,7 +127,10 @@ pub mod pallet {
 	pub struct Pallet<T>(_);
 
 	#[pallet::config]
-	pub trait Config: frame_system::Config<RuntimeEvent: From<Event<Self>>> {
+	pub trait Config:
+		frame_system::Config<RuntimeEvent: From<Event<Self>>, Hash = H256>
+		+ CreateAuthorizedTransaction<Call<Self>>
+	{
 		/// The runtime's reasons to hold a balance.
 		type RuntimeHoldReason: From<HoldReason>;
 
@@ -130,8 +151,15 @@ pub mod pallet {
 		/// Where fees go.
 		type Settlement: Settlement<Self::AccountId, Error: Into<DispatchError>>;
 
-		/// The weight of a settlement by the number of shares in its claim.
-		type SettlementWeight: Convert<u32, Weight>;
+		/// The weight of a settlement by its claim.
+		type SettlementWeight: for<'a> Convert<&'a AttributionClaim, Weight>;
+
+		/// What operators sign their reports with.
+		type OperatorSignature: OperatorSignature<Self::AccountId>;
+
+		/// Milliseconds between two blocks, to tell workers when a request ends.
+		#[pallet::constant]
+		type BlockMillis: Get<u64>;
 
 		/// How many blocks after the request's the answer is taken.
 		#[pallet::constant]
@@ -311,6 +339,10 @@ pub mod pallet {
 			Self::serve_agenda(now, remaining)
 		}
 
+		fn offchain_worker(_: BlockNumberFor<T>) {
+			openledger_pallet_support::offchain::run::<Self>()
+		}
+
 		fn integrity_test() {
 			assert!(T::AnswerTimeout::get() > Zero::zero(), "a worker needs a block to answer");
 			assert!(
@@ -318,6 +350,7 @@ pub mod pallet {
 				"a request that is forgotten in its own block would never be served by the agenda"
 			);
 			assert!(T::MaxOpenRequests::get() > 0, "nobody could ask");
+			assert!(T::BlockMillis::get() > 0, "every order would be expired");
 		}
 
 		#[cfg(feature = "try-runtime")]
@@ -368,15 +401,18 @@ pub mod pallet {
 		/// Delivers an answer.
 		///
 		/// ## Dispatch Origin
-		/// Signed by the operator of the assigned worker.
+		/// Authorised: `operator` signs for the assigned worker, and `signature` is its signature under
+		/// the message for `inference.submit_result` and the arguments before it.
 		///
 		/// ## Details
 		/// Checks the receipt against the request, pays for the tokens, releases the rest, and gives
-		/// the worker's slot back. Costs no transaction fee when it succeeds.
+		/// the worker's slot back. Costs nothing.
 		///
 		/// ## Errors
+		/// All of them are found before the transaction gets into a pool or a block
+		/// ([`refusal`](openledger_pallet_support::operator::refusal)).
 		/// - [`Error::UnknownRequest`], [`Error::RequestEnded`]: there is nothing to answer.
-		/// - [`Error::NotOperator`]: the caller does not sign for the worker.
+		/// - [`Error::NotOperator`]: the key does not sign for the worker.
 		/// - [`Error::TooLate`]: the last block for the answer has passed.
 		/// - [`Error::ReceiptForOtherRequest`], [`Error::ReceiptForOtherModel`],
 		///   [`Error::ReceiptForOtherPrompt`], [`Error::ReceiptForOtherAnswer`],
@@ -388,9 +424,15 @@ pub mod pallet {
 		/// ## Events
 		/// [`Event::RequestAnswered`].
 		#[pallet::call_index(1)]
-		#[pallet::weight(
+		#[pallet::weight((
 			T::WeightInfo::submit_result(answer.bytes_on_chain())
-				.saturating_add(T::SettlementWeight::convert(claim.shares.len() as u32))
+				.saturating_add(T::SettlementWeight::convert(claim)),
+			Pays::No,
+		))]
+		#[pallet::authorize(Self::authorise_result)]
+		#[pallet::weight_of_authorize(
+			T::WeightInfo::authorise_result(answer.bytes_on_chain())
+				.saturating_add(T::SettlementWeight::convert(claim))
 		)]
 		pub fn submit_result(
 			origin: OriginFor<T>,
@@ -398,36 +440,49 @@ pub mod pallet {
 			receipt: InferenceReceipt,
 			answer: Content,
 			claim: AttributionClaim,
-		) -> DispatchResultWithPostInfo {
-			let operator = ensure_signed(origin)?;
-			Self::do_submit_result(operator, request, receipt, answer, claim)?;
-			Ok(Pays::No.into())
+			operator: T::AccountId,
+			signature: T::OperatorSignature,
+		) -> DispatchResult {
+			ensure_authorized(origin)?;
+			// Whoever authorised the call has verified it.
+			let _ = signature;
+			Self::do_submit_result(&operator, request, receipt, answer, claim)
 		}
 
 		/// Says that a request cannot be answered.
 		///
 		/// ## Dispatch Origin
-		/// Signed by the operator of the assigned worker.
+		/// Authorised: `operator` signs for the assigned worker, and `signature` is its signature under
+		/// the message for `inference.report_failure` and the arguments before it.
 		///
 		/// ## Details
-		/// In time only: afterwards it is a timeout. Refunds everything; the worker is not blamed.
+		/// In time only: afterwards it is a timeout. Refunds everything; the worker is not blamed. Costs
+		/// nothing.
 		///
 		/// ## Errors
+		/// All of them are found before the transaction gets into a pool or a block
+		/// ([`refusal`](openledger_pallet_support::operator::refusal)).
 		/// - [`Error::UnknownRequest`], [`Error::RequestEnded`]: there is nothing to answer.
-		/// - [`Error::NotOperator`]: the caller does not sign for the worker.
+		/// - [`Error::NotOperator`]: the key does not sign for the worker.
 		/// - [`Error::TooLate`]: the last block for the answer has passed.
 		///
 		/// ## Events
 		/// [`Event::RequestFailed`].
 		#[pallet::call_index(2)]
-		#[pallet::weight(T::WeightInfo::report_failure())]
+		#[pallet::weight((T::WeightInfo::report_failure(), Pays::No))]
+		#[pallet::authorize(Self::authorise_failure)]
+		#[pallet::weight_of_authorize(T::WeightInfo::authorise_failure())]
 		pub fn report_failure(
 			origin: OriginFor<T>,
 			request: RequestId,
 			reason: FailureReason,
+			operator: T::AccountId,
+			signature: T::OperatorSignature,
 		) -> DispatchResult {
-			let operator = ensure_signed(origin)?;
-			Self::do_report_failure(operator, request, reason)
+			ensure_authorized(origin)?;
+			// Whoever authorised the call has verified it.
+			let _ = signature;
+			Self::do_report_failure(&operator, request, reason)
 		}
 
 		/// Gives up a request that was not answered in time.

@@ -6,14 +6,18 @@ use frame_support::{
 	traits::{fungible::Mutate, tokens::Preservation, ConstU128, ConstU32, ConstU64, Hooks},
 	weights::Weight,
 };
+use frame_system::AuthorizeCall;
+use openledger_pallet_support::offchain::testing::{Node, NumberedSignature};
 use openledger_primitives::{
 	claim::AttributionClaim,
 	jobs::{JobKind, JobOutcome},
 	receipt::Prices,
 	traits::{
-		Assignment, ModelRegistry, PaidAnswer, ServedModel, Settlement, TrainingSources, WorkerPool,
+		Assignment, ModelFiles, ModelRegistry, PaidAnswer, ServedModel, Settlement,
+		TrainingSources, WorkerPool,
 	},
-	BaseModelId, ModelId, RequestId,
+	worker_api::BaseModelHashes,
+	BaseModelId, ModelId, RequestId, H256,
 };
 use sp_runtime::{traits::Convert, BuildStorage, DispatchError, DispatchResult};
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,7 +28,7 @@ pub type Balance = openledger_primitives::Balance;
 pub const REQUESTER: AccountId = 1;
 pub const OTHER_REQUESTER: AccountId = 2;
 pub const MODEL_OWNER: AccountId = 3;
-/// A stash with its operator. It has two slots and comes before the other one.
+/// A stash with its operator, which has no funds. It has two slots and comes before the other one.
 pub const WORKER: AccountId = 10;
 pub const OPERATOR: AccountId = 11;
 /// Another stash with its operator and two slots.
@@ -39,6 +43,7 @@ pub const EXISTENTIAL_DEPOSIT: Balance = 100;
 pub const TIMEOUT: u64 = 5;
 pub const RETENTION: u64 = 20;
 pub const MAX_OPEN: u32 = 3;
+pub const BLOCK_MILLIS: u64 = 3_000;
 
 /// Costs 2 planks per token of prompt and 10 per token of answer.
 pub const MODEL: ModelId = ModelId(5);
@@ -65,7 +70,7 @@ frame_support::construct_runtime!(
 
 #[derive_impl(frame_system::config_preludes::TestDefaultConfig)]
 impl frame_system::Config for Test {
-	type Block = frame_system::mocking::MockBlock<Test>;
+	type Block = frame_system::mocking::MockBlock<Test, NumberedSignature, AuthorizeCall<Test>>;
 	type AccountData = pallet_balances::AccountData<Balance>;
 }
 
@@ -114,6 +119,10 @@ impl ModelRegistry<AccountId> for MockModels {
 		})
 	}
 
+	fn files(model: ModelId) -> Option<ModelFiles> {
+		Models::get().contains_key(&model).then(model_files)
+	}
+
 	fn sources(model: ModelId) -> Option<TrainingSources> {
 		Models::get().contains_key(&model).then(TrainingSources::default)
 	}
@@ -124,6 +133,15 @@ impl ModelRegistry<AccountId> for MockModels {
 		_: TrainingSources,
 	) -> openledger_primitives::traits::ServedModelId {
 		openledger_primitives::traits::ServedModelId { model: MODEL, base: BASE }
+	}
+}
+
+/// What every model is made of.
+pub fn model_files() -> ModelFiles {
+	ModelFiles {
+		base: BaseModelHashes { weights: H256::repeat_byte(1), tokenizer: H256::repeat_byte(2) },
+		adapter: H256::repeat_byte(3),
+		span_index: H256::repeat_byte(4),
 	}
 }
 
@@ -152,6 +170,10 @@ impl WorkerPool<AccountId> for MockWorkers {
 		*busy.entry(worker).or_default() += 1;
 		Busy::set(&busy);
 		Ok(Assignment { worker, operator })
+	}
+
+	fn stash_of(operator: &AccountId) -> Option<AccountId> {
+		Pool::get().into_iter().find(|(_, (key, _))| key == operator).map(|(stash, _)| stash)
 	}
 
 	fn is_operator(worker: &AccountId, who: &AccountId) -> bool {
@@ -185,6 +207,7 @@ impl Settlement<AccountId> for MockSettlement {
 	fn settle(answer: PaidAnswer<AccountId>, claim: &AttributionClaim) -> DispatchResult {
 		ensure!(claim.request == answer.request, CLAIM_REFUSED);
 		ensure!(claim.model == answer.model, CLAIM_REFUSED);
+		ensure!(claim.check().is_ok(), CLAIM_REFUSED);
 		let mut settled = Settled::get();
 		assert!(settled.insert(answer.request, answer.fee).is_none(), "settled twice");
 		Settled::set(&settled);
@@ -202,9 +225,9 @@ impl Settlement<AccountId> for MockSettlement {
 
 pub struct MockSettlementWeight;
 
-impl Convert<u32, Weight> for MockSettlementWeight {
-	fn convert(shares: u32) -> Weight {
-		Weight::from_parts(1_000 * u64::from(shares), 0)
+impl Convert<&AttributionClaim, Weight> for MockSettlementWeight {
+	fn convert(claim: &AttributionClaim) -> Weight {
+		Weight::from_parts(1_000 * claim.shares.len() as u64, 0)
 	}
 }
 
@@ -215,10 +238,43 @@ impl pallet_inference::Config for Test {
 	type Workers = MockWorkers;
 	type Settlement = MockSettlement;
 	type SettlementWeight = MockSettlementWeight;
+	type OperatorSignature = NumberedSignature;
+	type BlockMillis = ConstU64<BLOCK_MILLIS>;
 	type AnswerTimeout = ConstU64<TIMEOUT>;
 	type RetentionPeriod = ConstU64<RETENTION>;
 	type MaxOpenRequests = ConstU32<MAX_OPEN>;
 	type WeightInfo = ();
+}
+
+pub type Extrinsic =
+	frame_system::mocking::MockUncheckedExtrinsic<Test, NumberedSignature, AuthorizeCall<Test>>;
+
+impl<LocalCall> frame_system::offchain::CreateTransactionBase<LocalCall> for Test
+where
+	RuntimeCall: From<LocalCall>,
+{
+	type Extrinsic = Extrinsic;
+	type RuntimeCall = RuntimeCall;
+}
+
+impl<LocalCall> frame_system::offchain::CreateTransaction<LocalCall> for Test
+where
+	RuntimeCall: From<LocalCall>,
+{
+	type Extension = AuthorizeCall<Test>;
+
+	fn create_transaction(call: RuntimeCall, extension: AuthorizeCall<Test>) -> Extrinsic {
+		Extrinsic::new_transaction(call, extension)
+	}
+}
+
+impl<LocalCall> frame_system::offchain::CreateAuthorizedTransaction<LocalCall> for Test
+where
+	RuntimeCall: From<LocalCall>,
+{
+	fn create_extension() -> AuthorizeCall<Test> {
+		AuthorizeCall::new()
+	}
 }
 
 #[derive(Default)]
@@ -226,9 +282,7 @@ pub struct ExtBuilder;
 
 impl ExtBuilder {
 	pub fn build(self) -> sp_io::TestExternalities {
-		let balances = [REQUESTER, OTHER_REQUESTER, OPERATOR, OTHER_OPERATOR, POT]
-			.map(|who| (who, ENDOWMENT))
-			.to_vec();
+		let balances = [REQUESTER, OTHER_REQUESTER, POT].map(|who| (who, ENDOWMENT)).to_vec();
 		let mut storage = frame_system::GenesisConfig::<Test>::default().build_storage().unwrap();
 		pallet_balances::GenesisConfig::<Test> { balances, ..Default::default() }
 			.assimilate_storage(&mut storage)
@@ -236,6 +290,13 @@ impl ExtBuilder {
 		let mut ext = sp_io::TestExternalities::new(storage);
 		ext.execute_with(|| System::set_block_number(1));
 		ext
+	}
+
+	/// A chain with all that a node gives to offchain workers.
+	pub fn build_with_node(self) -> (sp_io::TestExternalities, Node) {
+		let mut ext = self.build();
+		let node = Node::around(&mut ext);
+		(ext, node)
 	}
 
 	pub fn build_and_execute(self, test: impl FnOnce()) {

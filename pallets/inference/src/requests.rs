@@ -5,6 +5,7 @@ use codec::Encode;
 use frame_support::{ensure, traits::Get};
 use frame_system::pallet_prelude::BlockNumberFor;
 use openledger_primitives::{
+	content::Content,
 	jobs::{JobKind, JobOutcome},
 	traits::{ModelRegistry, WorkerPool},
 	Balance, ModelId, RequestId,

@@ -4,23 +4,23 @@ use crate::{pallet::*, requests::*, types::*};
 use frame_support::ensure;
 use openledger_primitives::{
 	claim::AttributionClaim,
-	jobs::JobOutcome,
-	receipt::{content_hash, InferenceReceipt},
+	content::{content_hash, Content},
+	jobs::{FailureReason, JobOutcome},
+	receipt::InferenceReceipt,
 	traits::{PaidAnswer, Settlement, WorkerPool},
 	RequestId,
 };
-use sp_runtime::{ArithmeticError, DispatchResult};
+use sp_runtime::{ArithmeticError, DispatchError, DispatchResult};
 
 impl<T: Config> Pallet<T> {
 	pub(crate) fn do_submit_result(
-		operator: T::AccountId,
+		operator: &T::AccountId,
 		id: RequestId,
 		receipt: InferenceReceipt,
 		answer: Content,
 		claim: AttributionClaim,
 	) -> DispatchResult {
-		let (request, job) = Self::assigned(id)?;
-		Self::ensure_may_report(&job, &operator)?;
+		let (request, job) = Self::reportable(id, operator)?;
 		Self::ensure_receipt_fits(id, &request, &receipt)?;
 		Self::ensure_answer_fits(&receipt, &answer, &claim)?;
 
@@ -65,12 +65,11 @@ impl<T: Config> Pallet<T> {
 	}
 
 	pub(crate) fn do_report_failure(
-		operator: T::AccountId,
+		operator: &T::AccountId,
 		id: RequestId,
 		reason: FailureReason,
 	) -> DispatchResult {
-		let (request, job) = Self::assigned(id)?;
-		Self::ensure_may_report(&job, &operator)?;
+		let (request, job) = Self::reportable(id, operator)?;
 		Self::release_fee(&request.requester, job.held)?;
 		let failed = Phase::Failed { worker: job.worker.clone(), reason, at: Self::now() };
 		Self::end(id, request, &job.worker, JobOutcome::Released, failed);
@@ -83,11 +82,15 @@ impl<T: Config> Pallet<T> {
 		Ok(())
 	}
 
-	/// The caller signs for the worker, and the worker still has time.
-	fn ensure_may_report(job: &JobOf<T>, operator: &T::AccountId) -> DispatchResult {
+	/// A request on which the operator may report: it signs for the worker, which still has time.
+	pub(crate) fn reportable(
+		id: RequestId,
+		operator: &T::AccountId,
+	) -> Result<(RequestOf<T>, JobOf<T>), DispatchError> {
+		let (request, job) = Self::assigned(id)?;
 		ensure!(T::Workers::is_operator(&job.worker, operator), Error::<T>::NotOperator);
 		ensure!(Self::now() <= job.answer_by, Error::<T>::TooLate);
-		Ok(())
+		Ok((request, job))
 	}
 
 	/// The receipt is about this request and within what it allows.

@@ -3,7 +3,7 @@
 use crate::{pallet::*, requests::RequestOf, types::*};
 use alloc::collections::{BTreeMap, BTreeSet};
 use frame_support::{ensure, traits::fungible::InspectHold};
-use openledger_primitives::{receipt::content_hash, Balance, RequestId};
+use openledger_primitives::{content::content_hash, Balance, RequestId};
 use sp_runtime::TryRuntimeError;
 
 impl<T: Config> Pallet<T> {

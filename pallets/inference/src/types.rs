@@ -2,76 +2,11 @@
 
 use codec::{Decode, DecodeWithMemTracking, Encode, MaxEncodedLen};
 use openledger_primitives::{
-	receipt::{content_hash, ExecutionMode, Prices},
-	Balance, BaseModelId, BoundedVec, ConstU32, ModelId, H256,
+	jobs::FailureReason,
+	receipt::{ExecutionMode, Prices},
+	Balance, BaseModelId, ModelId, H256,
 };
 use scale_info::TypeInfo;
-
-/// The most bytes of a prompt or an answer that go through the chain. Longer ones go from
-/// application to worker directly, with their hash on chain.
-pub const MAX_CONTENT_BYTES: u32 = 4_096;
-
-/// Bytes of a prompt or an answer.
-pub type ContentBytes = BoundedVec<u8, ConstU32<MAX_CONTENT_BYTES>>;
-
-/// A prompt or an answer.
-#[derive(
-	Clone, PartialEq, Eq, Debug, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo,
-)]
-pub enum Content {
-	/// It travels outside the chain; this is its [`content_hash`].
-	#[codec(index = 0)]
-	Hash(H256),
-	/// Here it is, readable by everybody for ever.
-	#[codec(index = 1)]
-	Bytes(ContentBytes),
-}
-
-impl Content {
-	/// The content's hash, however it travels.
-	pub fn hash(&self) -> H256 {
-		match self {
-			Self::Hash(hash) => *hash,
-			Self::Bytes(bytes) => content_hash(bytes),
-		}
-	}
-
-	/// How many bytes of content go through the chain.
-	pub fn bytes_on_chain(&self) -> u32 {
-		match self {
-			Self::Hash(_) => 0,
-			Self::Bytes(bytes) => bytes.len() as u32,
-		}
-	}
-}
-
-/// Why a worker could not answer.
-#[derive(
-	Clone,
-	Copy,
-	PartialEq,
-	Eq,
-	Debug,
-	Encode,
-	Decode,
-	DecodeWithMemTracking,
-	MaxEncodedLen,
-	TypeInfo,
-)]
-pub enum FailureReason {
-	/// The model's adapter could not be fetched or loaded.
-	#[codec(index = 0)]
-	ModelUnavailable,
-	/// The prompt travels outside the chain and did not arrive.
-	#[codec(index = 1)]
-	PromptUnavailable,
-	/// The prompt has more tokens than the request allows or the model can read.
-	#[codec(index = 2)]
-	PromptTooLong,
-	/// The engine failed.
-	#[codec(index = 3)]
-	EngineFault,
-}
 
 /// A request that a worker is to answer.
 #[derive(
@@ -93,7 +28,7 @@ pub struct Job<AccountId, BlockNumber> {
 pub struct Delivery<AccountId, BlockNumber> {
 	/// The stash whose operator answered.
 	pub worker: AccountId,
-	/// The [`content_hash`] of the answer.
+	/// The [`content_hash`](openledger_primitives::content::content_hash) of the answer.
 	pub answer_hash: H256,
 	/// Tokens of prompt that were read.
 	pub input_tokens: u32,
@@ -151,7 +86,7 @@ pub struct Request<AccountId, BlockNumber> {
 	pub model_owner: AccountId,
 	/// The base model that the worker must hold.
 	pub base: BaseModelId,
-	/// The [`content_hash`] of the prompt.
+	/// The [`content_hash`](openledger_primitives::content::content_hash) of the prompt.
 	pub prompt_hash: H256,
 	/// The most tokens of prompt that are paid.
 	pub max_input_tokens: u32,

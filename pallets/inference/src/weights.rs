@@ -18,8 +18,12 @@ pub trait WeightInfo {
 	fn request_inference(bytes: u32) -> Weight;
 	/// Delivering so many bytes of answer on chain, without the settlement.
 	fn submit_result(bytes: u32) -> Weight;
+	/// Finding out whether so many bytes of answer would be taken, without the settlement.
+	fn authorise_result(bytes: u32) -> Weight;
 	/// Saying that there is no answer.
 	fn report_failure() -> Weight;
+	/// Finding out whether a failure would be taken.
+	fn authorise_failure() -> Weight;
 	/// Giving up a request.
 	fn expire_request() -> Weight;
 	/// Looking at one block of the agenda.
@@ -50,6 +54,19 @@ const READS_TO_ASSIGN: u64 = 40;
 /// Bytes hashed and copied per microsecond, at the least.
 const BYTES_PER_MICRO: u64 = 64;
 
+/// Microseconds to verify a signature of any scheme.
+const SIGNATURE_MICROS: u64 = 200;
+
+/// Reads and writes when a worker gets a strike: the worker, what it unbonds, accounts and holds, and
+/// the pools of 16 base models with 3 kinds of work each, in which its bond weighs less now or in
+/// which another takes its place.
+const STRIKE_READS: u64 = 5 + 16 * 3 * 3;
+const STRIKE_WRITES: u64 = 6 + 16 * 3 * 3;
+/// Microseconds to bring those pools in line.
+const STRIKE_MICROS: u64 = 40 + 16 * 3 * 20;
+/// Bytes of proof of those pools beside what every read has.
+const STRIKE_PROOF: u64 = 16 * 3 * 16 * 1_024;
+
 impl<Db: Get<RuntimeDbWeight>> WeightInfo for Counted<Db> {
 	/// Reads the model, the counter, the requester's account (twice: the question what it can spend
 	/// is rolled back), holds, locks and index, and the pool; writes the counter, the account, the
@@ -67,14 +84,30 @@ impl<Db: Get<RuntimeDbWeight>> WeightInfo for Counted<Db> {
 		Self::of(hashing.saturating_add(200), 8, 12)
 	}
 
+	/// The message's hash and the signature, then delivering without writing to the database.
+	fn authorise_result(bytes: u32) -> Weight {
+		let hashing = u64::from(bytes).div_ceil(BYTES_PER_MICRO).saturating_mul(2);
+		Self::of(hashing.saturating_add(SIGNATURE_MICROS).saturating_add(300), 8, 0)
+	}
+
 	/// As for delivering, without an answer.
 	fn report_failure() -> Weight {
 		Self::of(150, 8, 11)
 	}
 
+	/// The signature, then the failure without writing to the database.
+	fn authorise_failure() -> Weight {
+		Self::of(SIGNATURE_MICROS.saturating_add(200), 8, 0)
+	}
+
 	/// As for a failure, with a strike that may cost the worker its place.
 	fn expire_request() -> Weight {
-		Self::of(200, 12, 15)
+		Self::of(
+			STRIKE_MICROS.saturating_add(200),
+			STRIKE_READS.saturating_add(8),
+			STRIKE_WRITES.saturating_add(11),
+		)
+		.saturating_add(Weight::from_parts(0, STRIKE_PROOF))
 	}
 
 	/// Reads the cursor and the block's first entry; writes the cursor.
@@ -96,8 +129,14 @@ impl WeightInfo for () {
 	fn submit_result(bytes: u32) -> Weight {
 		Counted::<RocksDbWeight>::submit_result(bytes)
 	}
+	fn authorise_result(bytes: u32) -> Weight {
+		Counted::<RocksDbWeight>::authorise_result(bytes)
+	}
 	fn report_failure() -> Weight {
 		Counted::<RocksDbWeight>::report_failure()
+	}
+	fn authorise_failure() -> Weight {
+		Counted::<RocksDbWeight>::authorise_failure()
 	}
 	fn expire_request() -> Weight {
 		Counted::<RocksDbWeight>::expire_request()

@@ -11,11 +11,17 @@
 use crate::{pallet::*, types::*, Pallet as Models};
 use alloc::{vec, vec::Vec};
 use frame_benchmarking::v2::*;
-use frame_support::traits::{fungible, Consideration, EnsureOrigin, Get};
+use frame_support::{
+	pallet_prelude::TransactionSource,
+	traits::{fungible, Authorize, Consideration, EnsureOrigin, Get},
+};
 use frame_system::{pallet_prelude::BlockNumberFor, RawOrigin};
+use openledger_pallet_support::offchain::Operator;
 use openledger_primitives::{
+	jobs::FailureReason,
 	licence::LicenceTerms,
 	receipt::Prices,
+	training::{Metrics, TrainingResult},
 	traits::{DatanetRegistry, ModelRegistry, TrainingSources, WorkerPool, MAX_TRAINING_SOURCES},
 	Balance, BaseModelId, ModelId, TrainingJobId, H256,
 };
@@ -38,7 +44,9 @@ where
 }
 
 fn sources<T: Config>(owner: &T::AccountId, count: u32) -> TrainingSources {
-	let mut versions: Vec<_> = (0..count).map(|_| T::Datanets::benchmark_version(owner)).collect();
+	let mut versions: Vec<_> = (0..count)
+		.map(|_| T::Datanets::benchmark_version(owner, H256::repeat_byte(9), 1))
+		.collect();
 	versions.sort();
 	versions.try_into().expect("as many as allowed")
 }
@@ -50,8 +58,32 @@ fn set_block<T: Config>(number: BlockNumberFor<T>) {
 /// Who takes part in a benchmark.
 struct Scene<T: Config> {
 	creator: T::AccountId,
-	operator: T::AccountId,
+	/// Its key is in the keystore of whoever runs the benchmark.
+	operator: Operator<T::AccountId>,
 	job: TrainingJobId,
+}
+
+const ATTEMPT: u32 = 1;
+const REASON: FailureReason = FailureReason::EngineFault;
+
+impl<T: Config> Scene<T> {
+	fn sign(&self, message: H256) -> T::OperatorSignature {
+		self.operator.sign(message).expect("the key is there")
+	}
+}
+
+/// Asks whether a call is let in that nobody signs.
+fn authorise<T: Config>(call: &Call<T>) {
+	let outcome = call.authorize(TransactionSource::External);
+	outcome.expect("it authorises itself").expect("it is valid");
+}
+
+/// Makes this assignment the last one a job can have: declined, the job ends and the budget goes back.
+/// Returns its number.
+fn last_attempt<T: Config>(job: TrainingJobId) -> u32 {
+	let attempt = T::MaxAssignments::get();
+	Jobs::<T>::mutate(job, |job| job.as_mut().unwrap().assignments = attempt);
+	attempt
 }
 
 fn order<T: Config>(
@@ -75,9 +107,9 @@ where
 {
 	let creator = funded::<T>("creator");
 	let stash = funded::<T>("stash");
-	let operator = funded::<T>("operator");
+	let operator = Operator::benchmark::<T::OperatorSignature>();
 	let base = Models::<T>::benchmark_base(&creator);
-	T::Workers::benchmark_worker(&stash, &operator, base);
+	T::Workers::benchmark_worker(&stash, &operator.account, base);
 	let sources = sources::<T>(&creator, MAX_TRAINING_SOURCES);
 	let job = Models::<T>::do_request_training(creator.clone(), order::<T>(base, sources))
 		.expect("the order is valid");
@@ -90,7 +122,8 @@ where
 	T::Currency: fungible::Mutate<T::AccountId>,
 {
 	let scene = assigned::<T>();
-	Models::<T>::do_start_training(scene.operator.clone(), scene.job).expect("it is assigned");
+	Models::<T>::do_start_training(&scene.operator.account, scene.job, ATTEMPT)
+		.expect("it is assigned");
 	scene
 }
 
@@ -108,7 +141,8 @@ where
 	T::Currency: fungible::Mutate<T::AccountId>,
 {
 	let scene = running::<T>();
-	Models::<T>::do_deliver_training(scene.operator.clone(), scene.job, result()).expect("it runs");
+	Models::<T>::do_deliver_training(&scene.operator.account, scene.job, ATTEMPT, result())
+		.expect("it runs");
 	scene
 }
 
@@ -249,35 +283,76 @@ mod benchmarks {
 	#[benchmark]
 	fn start_training() {
 		let scene = assigned::<T>();
+		let signature = scene.sign(Models::<T>::start_message(scene.job, ATTEMPT));
 
 		#[extrinsic_call]
-		_(RawOrigin::Signed(scene.operator), scene.job);
+		_(RawOrigin::Authorized, scene.job, ATTEMPT, scene.operator.account, signature);
 
 		assert!(matches!(Jobs::<T>::get(scene.job).unwrap().phase, Phase::Running { .. }));
 	}
 
 	#[benchmark]
+	fn authorise_start() {
+		let scene = assigned::<T>();
+		let signature = scene.sign(Models::<T>::start_message(scene.job, ATTEMPT));
+		let (job, attempt, operator) = (scene.job, ATTEMPT, scene.operator.account);
+		let call = Call::<T>::start_training { job, attempt, operator, signature };
+
+		#[block]
+		{
+			authorise(&call);
+		}
+	}
+
+	#[benchmark]
 	fn decline_training() {
 		let scene = assigned::<T>();
-		// The last worker: the job ends and the budget goes back.
-		Jobs::<T>::mutate(scene.job, |job| {
-			job.as_mut().unwrap().assignments = T::MaxAssignments::get()
-		});
+		let attempt = last_attempt::<T>(scene.job);
+		let signature = scene.sign(Models::<T>::decline_message(scene.job, attempt, REASON));
 
 		#[extrinsic_call]
-		_(RawOrigin::Signed(scene.operator), scene.job);
+		_(RawOrigin::Authorized, scene.job, attempt, REASON, scene.operator.account, signature);
 
 		assert!(matches!(Jobs::<T>::get(scene.job).unwrap().phase, Phase::TimedOut { .. }));
 	}
 
 	#[benchmark]
+	fn authorise_decline() {
+		let scene = assigned::<T>();
+		let attempt = last_attempt::<T>(scene.job);
+		let signature = scene.sign(Models::<T>::decline_message(scene.job, attempt, REASON));
+		let (job, reason, operator) = (scene.job, REASON, scene.operator.account);
+		let call = Call::<T>::decline_training { job, attempt, reason, operator, signature };
+
+		#[block]
+		{
+			authorise(&call);
+		}
+	}
+
+	#[benchmark]
 	fn deliver_training() {
 		let scene = running::<T>();
+		let signature = scene.sign(Models::<T>::delivery_message(scene.job, ATTEMPT, &result()));
 
 		#[extrinsic_call]
-		_(RawOrigin::Signed(scene.operator), scene.job, result());
+		_(RawOrigin::Authorized, scene.job, ATTEMPT, result(), scene.operator.account, signature);
 
 		assert!(matches!(Jobs::<T>::get(scene.job).unwrap().phase, Phase::Delivered { .. }));
+	}
+
+	#[benchmark]
+	fn authorise_delivery() {
+		let scene = running::<T>();
+		let signature = scene.sign(Models::<T>::delivery_message(scene.job, ATTEMPT, &result()));
+		let (job, attempt, operator) = (scene.job, ATTEMPT, scene.operator.account);
+		let result = result();
+		let call = Call::<T>::deliver_training { job, attempt, result, operator, signature };
+
+		#[block]
+		{
+			authorise(&call);
+		}
 	}
 
 	#[benchmark]
@@ -468,7 +543,7 @@ mod benchmarks {
 
 	impl_benchmark_test_suite!(
 		Models,
-		crate::mock::ExtBuilder::default().without_workers().build(),
+		crate::mock::ExtBuilder::default().without_workers().build_with_node().0,
 		crate::mock::Test
 	);
 }

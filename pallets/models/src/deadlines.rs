@@ -39,15 +39,26 @@ impl<T: Config> Pallet<T> {
 		Ok(())
 	}
 
-	/// Moves a job to a phase and its agenda entry to the phase's deadline. The only place where a
-	/// job is written.
+	/// Takes a job out of the indexes in which its phase stands.
+	pub(crate) fn leave_phase(id: TrainingJobId, phase: &Phase<T::AccountId, BlockNumberFor<T>>) {
+		Agenda::<T>::remove(phase.deadline(), id);
+		if let Some(worker) = phase.reporting_worker() {
+			PendingFor::<T>::remove(worker, id);
+		}
+	}
+
+	/// Moves a job to a phase, its agenda entry to the phase's deadline, and itself to the worker that
+	/// is to report on it. The only place where a job is written.
 	pub(crate) fn set_phase(
 		id: TrainingJobId,
 		mut job: TrainingJobOf<T>,
 		phase: Phase<T::AccountId, BlockNumberFor<T>>,
 	) {
-		Agenda::<T>::remove(job.phase.deadline(), id);
+		Self::leave_phase(id, &job.phase);
 		Agenda::<T>::insert(phase.deadline(), id, ());
+		if let Some(worker) = phase.reporting_worker() {
+			PendingFor::<T>::insert(worker, id, ());
+		}
 		job.phase = phase;
 		Jobs::<T>::insert(id, job);
 	}
@@ -116,7 +127,7 @@ impl<T: Config> Pallet<T> {
 
 	/// Removes the record of a job that ended long enough ago.
 	fn forget(id: TrainingJobId, job: TrainingJobOf<T>) {
-		Agenda::<T>::remove(job.phase.deadline(), id);
+		Self::leave_phase(id, &job.phase);
 		Jobs::<T>::remove(id);
 		JobsOf::<T>::remove(&job.creator, id);
 		Self::leave_base_model(job.order.base);

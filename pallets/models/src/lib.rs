@@ -38,6 +38,22 @@
 //! | `Cancelled` | `forget_at` | nothing | the record goes | given back |
 //! | `Refuted` | worker, `forget_at` | nothing | the record goes | given back |
 //!
+//! ## How results arrive
+//!
+//! In every block, the offchain worker of a node that holds operator keys gives its workers' jobs to
+//! the worker beside the node and asks how far they are (`docs/spec/worker-api.md`). What the worker
+//! reports is checked, signed with the operator key, and submitted as a transaction that authorises
+//! itself ([`openledger_pallet_support::operator`]): `start_training`, `decline_training` and
+//! `deliver_training` need no OPEN and no account, only the signature of the operator whose job it is.
+//! A job is started once the worker has all it needs for it, so `StartPeriod` is the time to fetch
+//! the data.
+//!
+//! A client that is not a node can do the same: sign
+//! [`operator_message`](openledger_primitives::jobs::operator_message) of the genesis hash, the call's
+//! name such as `"models.start_training"`, and its arguments before the operator, and send a general
+//! transaction. The attempt is among the arguments, so that a key that is assigned to the same job
+//! twice does not say twice what it said once.
+//!
 //! A `Running` job cannot be cancelled: the worker already spends what the budget pays for, and a
 //! creator who could leave at the last block would have trained for nothing. The creator's way out
 //! is the deadline.
@@ -88,6 +104,7 @@
 
 extern crate alloc;
 
+mod authorisation;
 mod base_models;
 #[cfg(feature = "runtime-benchmarks")]
 mod benchmarking;
@@ -97,6 +114,7 @@ mod escrow;
 #[cfg(test)]
 mod mock;
 mod models;
+mod offchain;
 mod settlement;
 #[cfg(test)]
 mod tests;
@@ -126,10 +144,13 @@ pub mod pallet {
 		pallet_prelude::*,
 		traits::{fungible, Consideration, Footprint, UnixTime},
 	};
-	use frame_system::pallet_prelude::*;
+	use frame_system::{offchain::CreateAuthorizedTransaction, pallet_prelude::*};
+	use openledger_pallet_support::operator::OperatorSignature;
 	use openledger_primitives::{
+		jobs::FailureReason,
 		licence::LicenceTerms,
 		receipt::Prices,
+		training::TrainingResult,
 		traits::{DatanetRegistry, ModelRegistry, TrainingSources, WorkerPool},
 		Balance, BaseModelId, ModelId, TrainingJobId, H256,
 	};
@@ -142,7 +163,10 @@ pub mod pallet {
 	pub struct Pallet<T>(_);
 
 	#[pallet::config]
-	pub trait Config: frame_system::Config<RuntimeEvent: From<Event<Self>>> {
+	pub trait Config:
+		frame_system::Config<RuntimeEvent: From<Event<Self>>, Hash = H256>
+		+ CreateAuthorizedTransaction<Call<Self>>
+	{
 		/// What budgets and bonds are held in.
 		type Currency: fungible::MutateHold<
 			Self::AccountId,
@@ -214,6 +238,13 @@ pub mod pallet {
 		#[pallet::constant]
 		type MaxAssignments: Get<u32>;
 
+		/// What operators sign their reports with.
+		type OperatorSignature: OperatorSignature<Self::AccountId>;
+
+		/// Milliseconds between two blocks, to tell workers when a job ends.
+		#[pallet::constant]
+		type BlockMillis: Get<u64>;
+
 		/// Weights of the calls.
 		type WeightInfo: WeightInfo;
 	}
@@ -268,6 +299,18 @@ pub mod pallet {
 	/// The jobs of a creator, for lists.
 	#[pallet::storage]
 	pub type JobsOf<T: Config> = StorageDoubleMap<
+		_,
+		Blake2_128Concat,
+		T::AccountId,
+		Twox64Concat,
+		TrainingJobId,
+		(),
+		OptionQuery,
+	>;
+
+	/// The jobs that a worker is to report on: stash → job.
+	#[pallet::storage]
+	pub type PendingFor<T: Config> = StorageDoubleMap<
 		_,
 		Blake2_128Concat,
 		T::AccountId,
@@ -369,6 +412,8 @@ pub mod pallet {
 			job: TrainingJobId,
 			/// The worker's stash.
 			worker: T::AccountId,
+			/// Why.
+			reason: FailureReason,
 		},
 		/// A worker did not start in time.
 		StartMissed {
@@ -592,12 +637,18 @@ pub mod pallet {
 		NotOffered,
 		/// All numbers of this kind are used.
 		IdsUsedUp,
+		/// The job is in another attempt.
+		WrongAttempt,
 	}
 
 	#[pallet::hooks]
 	impl<T: Config> Hooks<BlockNumberFor<T>> for Pallet<T> {
 		fn on_idle(now: BlockNumberFor<T>, remaining_weight: Weight) -> Weight {
 			Self::serve_agenda(now, remaining_weight)
+		}
+
+		fn offchain_worker(_: BlockNumberFor<T>) {
+			openledger_pallet_support::offchain::run::<Self>()
 		}
 
 		fn integrity_test() {
@@ -631,6 +682,7 @@ pub mod pallet {
 				"some training period must be allowed"
 			);
 			assert!(T::MaxAssignments::get() > 0, "a job needs at least one assignment");
+			assert!(T::BlockMillis::get() > 0, "every order would be expired");
 		}
 
 		#[cfg(feature = "try-runtime")]
@@ -671,6 +723,14 @@ pub mod pallet {
 				),
 			};
 			keys.take(limit.min(MAX_PAGE) as usize).collect()
+		}
+
+		/// The jobs that a worker is to report on, by its stash, in ascending order; at most 128.
+		pub fn pending_for(worker: T::AccountId) -> Vec<TrainingJobId> {
+			let mut pending: Vec<_> =
+				PendingFor::<T>::iter_key_prefix(worker).take(MAX_PAGE as usize).collect();
+			pending.sort_unstable();
+			pending
 		}
 
 		/// A model.
@@ -863,67 +923,104 @@ pub mod pallet {
 		/// Says that training has started.
 		///
 		/// ## Dispatch Origin
-		/// Signed by the operator key of the assigned worker.
+		/// Authorised: `operator` signs for the assigned worker, and `signature` is its signature under
+		/// the message for `models.start_training` and the arguments before it.
 		///
 		/// ## Details
 		/// From now on the worker has the order's `training_blocks` to deliver, and the creator cannot
-		/// cancel.
+		/// cancel. Costs nothing.
 		///
 		/// ## Errors
-		/// `UnknownJob`, `WrongPhase`, `NotOperator`, `TooLate`
+		/// `UnknownJob`, `WrongPhase`, `WrongAttempt`, `NotOperator`, `TooLate`: all of them are found
+		/// before the transaction gets into a pool or a block
+		/// ([`refusal`](openledger_pallet_support::operator::refusal)).
 		///
 		/// ## Events
 		/// `TrainingStarted`
 		#[pallet::call_index(5)]
-		#[pallet::weight(T::WeightInfo::start_training())]
-		pub fn start_training(origin: OriginFor<T>, job: TrainingJobId) -> DispatchResult {
-			let who = ensure_signed(origin)?;
-			Self::do_start_training(who, job)
+		#[pallet::weight((T::WeightInfo::start_training(), Pays::No))]
+		#[pallet::authorize(Self::authorise_start)]
+		#[pallet::weight_of_authorize(T::WeightInfo::authorise_start())]
+		pub fn start_training(
+			origin: OriginFor<T>,
+			job: TrainingJobId,
+			attempt: u32,
+			operator: T::AccountId,
+			signature: T::OperatorSignature,
+		) -> DispatchResult {
+			ensure_authorized(origin)?;
+			// Whoever authorised the call has verified it.
+			let _ = signature;
+			Self::do_start_training(&operator, job, attempt)
 		}
 
 		/// Says that the assigned worker cannot do the job.
 		///
 		/// ## Dispatch Origin
-		/// Signed by the operator key of the assigned worker.
+		/// Authorised: `operator` signs for the assigned worker, and `signature` is its signature under
+		/// the message for `models.decline_training` and the arguments before it.
 		///
 		/// ## Details
 		/// Costs the worker nothing. The job is open again, or given up when it has had
 		/// `MaxAssignments` workers.
 		///
 		/// ## Errors
-		/// `UnknownJob`, `WrongPhase`, `NotOperator`, `TooLate`
+		/// `UnknownJob`, `WrongPhase`, `WrongAttempt`, `NotOperator`, `TooLate`: all of them are found
+		/// before the transaction gets into a pool or a block
+		/// ([`refusal`](openledger_pallet_support::operator::refusal)).
 		///
 		/// ## Events
 		/// `TrainingDeclined`, and `TrainingTimedOut` if the job is given up.
 		#[pallet::call_index(6)]
-		#[pallet::weight(T::WeightInfo::decline_training())]
-		pub fn decline_training(origin: OriginFor<T>, job: TrainingJobId) -> DispatchResult {
-			let who = ensure_signed(origin)?;
-			Self::do_decline_training(who, job)
+		#[pallet::weight((T::WeightInfo::decline_training(), Pays::No))]
+		#[pallet::authorize(Self::authorise_decline)]
+		#[pallet::weight_of_authorize(T::WeightInfo::authorise_decline())]
+		pub fn decline_training(
+			origin: OriginFor<T>,
+			job: TrainingJobId,
+			attempt: u32,
+			reason: FailureReason,
+			operator: T::AccountId,
+			signature: T::OperatorSignature,
+		) -> DispatchResult {
+			ensure_authorized(origin)?;
+			// Whoever authorised the call has verified it.
+			let _ = signature;
+			Self::do_decline_training(&operator, job, attempt, reason)
 		}
 
 		/// Delivers the result of a training job.
 		///
 		/// ## Dispatch Origin
-		/// Signed by the operator key of the job's worker.
+		/// Authorised: `operator` signs for the job's worker, and `signature` is its signature under the
+		/// message for `models.deliver_training` and the arguments before it.
 		///
 		/// ## Details
-		/// Opens the challenge window. The worker is paid when it closes.
+		/// Opens the challenge window. The worker is paid when it closes. Costs nothing.
 		///
 		/// ## Errors
-		/// `UnknownJob`, `WrongPhase`, `NotOperator`, `TooLate`, `EmptyResult`
+		/// `UnknownJob`, `WrongPhase`, `WrongAttempt`, `NotOperator`, `TooLate`, `EmptyResult`: all of
+		/// them are found before the transaction gets into a pool or a block
+		/// ([`refusal`](openledger_pallet_support::operator::refusal)).
 		///
 		/// ## Events
 		/// `TrainingDelivered`
 		#[pallet::call_index(7)]
-		#[pallet::weight(T::WeightInfo::deliver_training())]
+		#[pallet::weight((T::WeightInfo::deliver_training(), Pays::No))]
+		#[pallet::authorize(Self::authorise_delivery)]
+		#[pallet::weight_of_authorize(T::WeightInfo::authorise_delivery())]
 		pub fn deliver_training(
 			origin: OriginFor<T>,
 			job: TrainingJobId,
+			attempt: u32,
 			result: TrainingResult,
+			operator: T::AccountId,
+			signature: T::OperatorSignature,
 		) -> DispatchResult {
-			let who = ensure_signed(origin)?;
-			Self::do_deliver_training(who, job, result)
+			ensure_authorized(origin)?;
+			// Whoever authorised the call has verified it.
+			let _ = signature;
+			Self::do_deliver_training(&operator, job, attempt, result)
 		}
 
 		/// Withdraws a job that has not started, for a full refund.

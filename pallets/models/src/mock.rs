@@ -18,10 +18,12 @@ use frame_support::{
 	weights::Weight,
 	Blake2_128Concat,
 };
-use frame_system::{EnsureRoot, EnsureSignedBy};
+use frame_system::{AuthorizeCall, EnsureRoot, EnsureSignedBy, RawOrigin};
+use openledger_pallet_support::offchain::testing::{Node, NumberedSignature};
 use openledger_primitives::{
-	jobs::{JobKind, JobOutcome},
+	jobs::{FailureReason, JobKind, JobOutcome},
 	licence::LicenceTerms,
+	training::{Metrics, TrainingResult},
 	traits::{
 		AcceptedContribution, Assignment, DatanetRegistry, TrainingSources, VersionCommitment,
 		WorkerPool,
@@ -29,7 +31,7 @@ use openledger_primitives::{
 	Balance, BaseModelId, ContributionId, DatanetId, DatanetVersion, ModelId, TrainingJobId, H256,
 };
 use scale_info::TypeInfo;
-use sp_runtime::{BuildStorage, DispatchError};
+use sp_runtime::{BuildStorage, DispatchError, DispatchResult};
 
 pub type AccountId = u64;
 
@@ -55,6 +57,7 @@ pub const CHALLENGE: u64 = 20;
 pub const DECISION: u64 = 30;
 pub const RETENTION: u64 = 50;
 pub const ASSIGNMENTS: u32 = 3;
+pub const BLOCK_MILLIS: u64 = 3_000;
 
 frame_support::construct_runtime!(
 	pub enum Test {
@@ -66,7 +69,7 @@ frame_support::construct_runtime!(
 
 #[derive_impl(frame_system::config_preludes::TestDefaultConfig)]
 impl frame_system::Config for Test {
-	type Block = frame_system::mocking::MockBlock<Test>;
+	type Block = frame_system::mocking::MockBlock<Test, NumberedSignature, AuthorizeCall<Test>>;
 	type AccountData = pallet_balances::AccountData<Balance>;
 }
 
@@ -122,7 +125,40 @@ impl Config for Test {
 	type DecisionPeriod = ConstU64<DECISION>;
 	type RetentionPeriod = ConstU64<RETENTION>;
 	type MaxAssignments = ConstU32<ASSIGNMENTS>;
+	type OperatorSignature = NumberedSignature;
+	type BlockMillis = ConstU64<BLOCK_MILLIS>;
 	type WeightInfo = ();
+}
+
+pub type Extrinsic =
+	frame_system::mocking::MockUncheckedExtrinsic<Test, NumberedSignature, AuthorizeCall<Test>>;
+
+impl<LocalCall> frame_system::offchain::CreateTransactionBase<LocalCall> for Test
+where
+	RuntimeCall: From<LocalCall>,
+{
+	type Extrinsic = Extrinsic;
+	type RuntimeCall = RuntimeCall;
+}
+
+impl<LocalCall> frame_system::offchain::CreateTransaction<LocalCall> for Test
+where
+	RuntimeCall: From<LocalCall>,
+{
+	type Extension = AuthorizeCall<Test>;
+
+	fn create_transaction(call: RuntimeCall, extension: AuthorizeCall<Test>) -> Extrinsic {
+		Extrinsic::new_transaction(call, extension)
+	}
+}
+
+impl<LocalCall> frame_system::offchain::CreateAuthorizedTransaction<LocalCall> for Test
+where
+	RuntimeCall: From<LocalCall>,
+{
+	fn create_extension() -> AuthorizeCall<Test> {
+		AuthorizeCall::new()
+	}
 }
 
 /// A datanet of the stand-in.
@@ -181,8 +217,28 @@ impl DatanetRegistry<AccountId> for Datanets {
 		None
 	}
 
+	/// Two of each version: the second one was made before the first ones of all.
+	fn contributions_of(
+		version: DatanetVersion,
+	) -> Vec<(ContributionId, AcceptedContribution<AccountId>)> {
+		let datanet = version.datanet;
+		let made = |index, contributed_at| {
+			let seed = (datanet.0 as u8) * 10 + index as u8;
+			let accepted = AcceptedContribution {
+				contributor: OTHER,
+				leaf_index: index,
+				root: H256::repeat_byte(seed),
+				records: 1 + index,
+				content: H256::repeat_byte(seed + 100),
+				contributed_at,
+			};
+			(ContributionId { datanet, index }, accepted)
+		};
+		vec![made(1, 1), made(0, 5)]
+	}
+
 	#[cfg(feature = "runtime-benchmarks")]
-	fn benchmark_version(_: &AccountId) -> DatanetVersion {
+	fn benchmark_version(_: &AccountId, _: H256, _: u32) -> DatanetVersion {
 		let number = MockDatanets::iter_keys().map(|id| id.0).max().unwrap_or(0) + 1;
 		Self::put(number, LicenceTerms::OPEN);
 		DatanetVersion { datanet: DatanetId(number), version: 0 }
@@ -284,6 +340,10 @@ impl WorkerPool<AccountId> for Workers {
 		})
 	}
 
+	fn stash_of(operator: &AccountId) -> Option<AccountId> {
+		MockWorkers::iter().find(|(_, record)| record.operator == *operator).map(|(id, _)| id)
+	}
+
 	fn is_operator(worker: &AccountId, who: &AccountId) -> bool {
 		MockWorkers::get(worker).is_some_and(|record| record.operator == *who)
 	}
@@ -342,6 +402,13 @@ impl ExtBuilder {
 			}
 		});
 		ext
+	}
+
+	/// A chain with all that a node gives to offchain workers.
+	pub fn build_with_node(self) -> (sp_io::TestExternalities, Node) {
+		let mut ext = self.build();
+		let node = Node::around(&mut ext);
+		(ext, node)
 	}
 
 	pub fn build_and_execute(self, test: impl FnOnce()) {
@@ -403,7 +470,7 @@ pub fn order(base: BaseModelId) -> TrainingOrder<u64> {
 	}
 }
 
-pub fn request(who: AccountId, order: TrainingOrder<u64>) -> sp_runtime::DispatchResult {
+pub fn request(who: AccountId, order: TrainingOrder<u64>) -> DispatchResult {
 	ModelsPallet::request_training(
 		RuntimeOrigin::signed(who),
 		order.base,
@@ -440,15 +507,44 @@ pub fn result() -> TrainingResult {
 	}
 }
 
+/// The signature in calls whose authorisation is not what is tested.
+fn no_signature() -> NumberedSignature {
+	sp_core::sr25519::Signature::default().into()
+}
+
+/// The attempt that a job is in.
+pub fn attempt(job: TrainingJobId) -> u32 {
+	Jobs::<Test>::get(job).map_or(1, |job| job.assignments)
+}
+
+/// What the authorised transaction of an operator does that starts.
+pub fn start(operator: AccountId, job: TrainingJobId) -> DispatchResult {
+	let origin = RawOrigin::Authorized.into();
+	ModelsPallet::start_training(origin, job, attempt(job), operator, no_signature())
+}
+
+/// What the authorised transaction of an operator does that cannot start.
+pub fn decline(operator: AccountId, job: TrainingJobId) -> DispatchResult {
+	let origin = RawOrigin::Authorized.into();
+	let reason = FailureReason::DataUnavailable;
+	ModelsPallet::decline_training(origin, job, attempt(job), reason, operator, no_signature())
+}
+
+/// What the authorised transaction of an operator does that has trained.
+pub fn deliver(operator: AccountId, job: TrainingJobId, result: TrainingResult) -> DispatchResult {
+	let origin = RawOrigin::Authorized.into();
+	ModelsPallet::deliver_training(origin, job, attempt(job), result, operator, no_signature())
+}
+
 pub fn running_job() -> TrainingJobId {
 	let job = new_job();
-	assert_ok!(ModelsPallet::start_training(RuntimeOrigin::signed(OPERATOR), job));
+	assert_ok!(start(OPERATOR, job));
 	job
 }
 
 pub fn delivered_job() -> TrainingJobId {
 	let job = running_job();
-	assert_ok!(ModelsPallet::deliver_training(RuntimeOrigin::signed(OPERATOR), job, result()));
+	assert_ok!(deliver(OPERATOR, job, result()));
 	job
 }
 

@@ -3,12 +3,14 @@
 use crate::{
 	escrow::{ModelOf, TrainingJobOf},
 	pallet::*,
-	types::{Lineage, Model, ModelStatus, TrainingResult},
+	types::{Lineage, Model, ModelStatus},
 };
 use frame_support::{ensure, traits::Consideration};
 use openledger_primitives::{
 	receipt::Prices,
-	traits::{ModelRegistry, ServedModel, TrainingSources},
+	training::TrainingResult,
+	traits::{ModelFiles, ModelRegistry, ServedModel, TrainingSources},
+	worker_api::BaseModelHashes,
 	ModelId, TrainingJobId,
 };
 use sp_runtime::{DispatchError, DispatchResult};
@@ -194,6 +196,15 @@ impl<T: Config> ModelRegistry<T::AccountId> for Pallet<T> {
 		Some(ServedModel { base: record.base, owner: record.owner, prices: record.prices })
 	}
 
+	fn files(model: ModelId) -> Option<ModelFiles> {
+		let Lineage { weights_hash, tokenizer_hash, result, .. } = Self::lineage_of(model)?;
+		Some(ModelFiles {
+			base: BaseModelHashes { weights: weights_hash, tokenizer: tokenizer_hash },
+			adapter: result.adapter_hash,
+			span_index: result.span_index_root,
+		})
+	}
+
 	fn sources(model: ModelId) -> Option<TrainingSources> {
 		Models::<T>::get(model).map(|record| record.sources)
 	}
@@ -204,8 +215,7 @@ impl<T: Config> ModelRegistry<T::AccountId> for Pallet<T> {
 		owner: &T::AccountId,
 		sources: TrainingSources,
 	) -> openledger_primitives::traits::ServedModelId {
-		use crate::types::Metrics;
-		use openledger_primitives::{hashing, licence::LicenceTerms, H256};
+		use openledger_primitives::{hashing, licence::LicenceTerms, training::Metrics, H256};
 
 		let base = Self::benchmark_base(owner);
 		let job = NextTrainingJobId::<T>::mutate(|next| {

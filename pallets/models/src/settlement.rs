@@ -3,10 +3,12 @@
 use crate::{
 	escrow::TrainingJobOf,
 	pallet::*,
-	types::{Dispute, DisputeReason, Phase, TrainingResult, Verdict},
+	types::{Dispute, DisputeReason, Phase, Verdict},
 };
 use frame_support::{ensure, traits::Get};
-use openledger_primitives::{jobs::JobOutcome, traits::WorkerPool, TrainingJobId, H256};
+use openledger_primitives::{
+	jobs::JobOutcome, training::TrainingResult, traits::WorkerPool, TrainingJobId, H256,
+};
 use sp_runtime::{traits::Saturating, DispatchResult};
 
 impl<T: Config> Pallet<T> {

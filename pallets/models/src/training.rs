@@ -3,13 +3,14 @@
 use crate::{
 	escrow::TrainingJobOf,
 	pallet::*,
-	types::{Phase, TimeoutCause, TrainingJob, TrainingOrder, TrainingResult},
+	types::{Phase, TimeoutCause, TrainingJob, TrainingOrder},
 };
 use codec::Encode;
 use frame_support::{ensure, storage::with_storage_layer, traits::Get};
 use frame_system::pallet_prelude::BlockNumberFor;
 use openledger_primitives::{
-	jobs::{JobKind, JobOutcome},
+	jobs::{FailureReason, JobKind, JobOutcome},
+	training::TrainingResult,
 	traits::{Assignment, WorkerPool},
 	TrainingJobId,
 };
@@ -72,29 +73,69 @@ impl<T: Config> Pallet<T> {
 		Ok(())
 	}
 
-	pub(crate) fn do_start_training(who: T::AccountId, id: TrainingJobId) -> DispatchResult {
+	/// A job that an operator may start or decline, with its worker.
+	pub(crate) fn startable(
+		id: TrainingJobId,
+		attempt: u32,
+		operator: &T::AccountId,
+	) -> Result<(TrainingJobOf<T>, T::AccountId), DispatchError> {
 		let job = Self::existing_job(id)?;
 		let Phase::Assigned { worker, .. } = &job.phase else {
 			return Err(Error::<T>::WrongPhase.into());
 		};
-		ensure!(T::Workers::is_operator(worker, &who), Error::<T>::NotOperator);
-		Self::ensure_in_time(&job)?;
 		let worker = worker.clone();
+		Self::ensure_may_report(&job, &worker, attempt, operator)?;
+		Ok((job, worker))
+	}
+
+	/// A job whose result an operator may deliver, with its worker.
+	pub(crate) fn deliverable(
+		id: TrainingJobId,
+		attempt: u32,
+		operator: &T::AccountId,
+	) -> Result<(TrainingJobOf<T>, T::AccountId), DispatchError> {
+		let job = Self::existing_job(id)?;
+		let Phase::Running { worker, .. } = &job.phase else {
+			return Err(Error::<T>::WrongPhase.into());
+		};
+		let worker = worker.clone();
+		Self::ensure_may_report(&job, &worker, attempt, operator)?;
+		Ok((job, worker))
+	}
+
+	/// The operator signs for the worker, means this attempt, and still has time.
+	fn ensure_may_report(
+		job: &TrainingJobOf<T>,
+		worker: &T::AccountId,
+		attempt: u32,
+		operator: &T::AccountId,
+	) -> DispatchResult {
+		ensure!(job.assignments == attempt, Error::<T>::WrongAttempt);
+		ensure!(T::Workers::is_operator(worker, operator), Error::<T>::NotOperator);
+		Self::ensure_in_time(job)
+	}
+
+	pub(crate) fn do_start_training(
+		operator: &T::AccountId,
+		id: TrainingJobId,
+		attempt: u32,
+	) -> DispatchResult {
+		let (job, worker) = Self::startable(id, attempt, operator)?;
 		let deliver_by = Self::now().saturating_add(job.order.training_blocks);
 		Self::set_phase(id, job, Phase::Running { worker: worker.clone(), deliver_by });
 		Self::deposit_event(Event::TrainingStarted { job: id, worker, deliver_by });
 		Ok(())
 	}
 
-	pub(crate) fn do_decline_training(who: T::AccountId, id: TrainingJobId) -> DispatchResult {
-		let job = Self::existing_job(id)?;
-		let Phase::Assigned { worker, .. } = &job.phase else {
-			return Err(Error::<T>::WrongPhase.into());
-		};
-		ensure!(T::Workers::is_operator(worker, &who), Error::<T>::NotOperator);
-		Self::ensure_in_time(&job)?;
-		T::Workers::release(worker, JobOutcome::Released);
-		Self::deposit_event(Event::TrainingDeclined { job: id, worker: worker.clone() });
+	pub(crate) fn do_decline_training(
+		operator: &T::AccountId,
+		id: TrainingJobId,
+		attempt: u32,
+		reason: FailureReason,
+	) -> DispatchResult {
+		let (job, worker) = Self::startable(id, attempt, operator)?;
+		T::Workers::release(&worker, JobOutcome::Released);
+		Self::deposit_event(Event::TrainingDeclined { job: id, worker, reason });
 		if job.assignments >= T::MaxAssignments::get() {
 			return Self::time_out(id, job, TimeoutCause::AttemptsUsedUp);
 		}
@@ -106,18 +147,13 @@ impl<T: Config> Pallet<T> {
 	}
 
 	pub(crate) fn do_deliver_training(
-		who: T::AccountId,
+		operator: &T::AccountId,
 		id: TrainingJobId,
+		attempt: u32,
 		result: TrainingResult,
 	) -> DispatchResult {
-		let job = Self::existing_job(id)?;
-		let Phase::Running { worker, .. } = &job.phase else {
-			return Err(Error::<T>::WrongPhase.into());
-		};
-		ensure!(T::Workers::is_operator(worker, &who), Error::<T>::NotOperator);
-		Self::ensure_in_time(&job)?;
+		let (job, worker) = Self::deliverable(id, attempt, operator)?;
 		ensure!(!result.adapter_hash.is_zero(), Error::<T>::EmptyResult);
-		let worker = worker.clone();
 		let settle_at = Self::now().saturating_add(T::ChallengePeriod::get());
 		Self::set_phase(id, job, Phase::Delivered { worker: worker.clone(), result, settle_at });
 		Self::deposit_event(Event::TrainingDelivered { job: id, worker, result, settle_at });
@@ -153,7 +189,7 @@ impl<T: Config> Pallet<T> {
 		if job.assignments >= T::MaxAssignments::get() {
 			return Self::time_out(id, job, TimeoutCause::AttemptsUsedUp);
 		}
-		Agenda::<T>::remove(job.phase.deadline(), id);
+		Self::leave_phase(id, &job.phase);
 		let expires_at = Self::now().saturating_add(T::OpenPeriod::get());
 		job.phase = Phase::Open { expires_at };
 		Self::assign_or_leave_open(id, job);

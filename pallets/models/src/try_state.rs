@@ -64,8 +64,10 @@ impl<T: Config> Pallet<T> {
 	fn try_jobs() -> Result<(), TryRuntimeError> {
 		let next = NextTrainingJobId::<T>::get();
 		let mut jobs: usize = 0;
+		let mut pending: BTreeSet<(T::AccountId, TrainingJobId)> = BTreeSet::new();
 		for (id, job) in Jobs::<T>::iter() {
 			jobs = jobs.saturating_add(1);
+			pending.extend(job.phase.reporting_worker().map(|worker| (worker.clone(), id)));
 			ensure!(id < next, "a job's number was not given yet");
 			ensure!(
 				BaseModels::<T>::contains_key(job.order.base),
@@ -82,6 +84,10 @@ impl<T: Config> Pallet<T> {
 			}
 		}
 		ensure!(JobsOf::<T>::iter_keys().count() == jobs, "a list names a job that is gone");
+		ensure!(
+			PendingFor::<T>::iter_keys().collect::<BTreeSet<_>>() == pending,
+			"workers' lists are not the jobs they are to report on"
+		);
 		Ok(())
 	}
 

@@ -4,6 +4,7 @@ use codec::{Decode, DecodeWithMemTracking, Encode, MaxEncodedLen};
 use openledger_primitives::{
 	licence::{LicenceConflict, LicenceTerms},
 	receipt::Prices,
+	training::TrainingResult,
 	traits::TrainingSources,
 	Balance, BaseModelId, BoundedVec, ConstU32, DatanetId, DatanetVersion, ModelId, TrainingJobId,
 	H256,
@@ -64,56 +65,6 @@ pub struct TrainingOrder<BlockNumber> {
 	pub budget: Balance,
 	/// How many blocks the worker has from start to delivery.
 	pub training_blocks: BlockNumber,
-}
-
-/// What a training run measured, as integers. Losses are cross-entropy in nats per token, in
-/// millionths.
-#[derive(
-	Clone,
-	Copy,
-	PartialEq,
-	Eq,
-	Debug,
-	Default,
-	Encode,
-	Decode,
-	DecodeWithMemTracking,
-	MaxEncodedLen,
-	TypeInfo,
-)]
-pub struct Metrics {
-	/// Loss of the base model on the held-out split, in millionths.
-	pub heldout_loss_before_micro: u32,
-	/// Loss with the adapter on the same split, in millionths.
-	pub heldout_loss_after_micro: u32,
-	/// Tokens that went through training, repeats counted.
-	pub trained_tokens: u64,
-	/// Optimiser steps.
-	pub steps: u32,
-}
-
-/// What a worker delivers: commitments to what lies off the chain.
-#[derive(
-	Clone,
-	Copy,
-	PartialEq,
-	Eq,
-	Debug,
-	Encode,
-	Decode,
-	DecodeWithMemTracking,
-	MaxEncodedLen,
-	TypeInfo,
-)]
-pub struct TrainingResult {
-	/// Hash of the adapter's canonical bytes.
-	pub adapter_hash: H256,
-	/// Root of the span index over the sources.
-	pub span_index_root: H256,
-	/// Merkle root over the quantised influence vectors.
-	pub influence_root: H256,
-	/// What was measured on the held-out split.
-	pub metrics: Metrics,
 }
 
 /// What a creator says is wrong with a delivered result.
@@ -351,6 +302,20 @@ impl<AccountId, BlockNumber: Copy> Phase<AccountId, BlockNumber> {
 			| Self::TimedOut { .. }
 			| Self::Cancelled { .. }
 			| Self::Refuted { .. } => true,
+		}
+	}
+
+	/// The worker that is to report on the job now: that it has started, or cannot start, or delivers.
+	pub fn reporting_worker(&self) -> Option<&AccountId> {
+		match self {
+			Self::Assigned { worker, .. } | Self::Running { worker, .. } => Some(worker),
+			Self::Open { .. }
+			| Self::Delivered { .. }
+			| Self::Disputed { .. }
+			| Self::Settled { .. }
+			| Self::TimedOut { .. }
+			| Self::Cancelled { .. }
+			| Self::Refuted { .. } => None,
 		}
 	}
 

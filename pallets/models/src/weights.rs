@@ -24,10 +24,16 @@ pub trait WeightInfo {
 	fn assign_training() -> Weight;
 	/// `start_training`.
 	fn start_training() -> Weight;
+	/// Finding out whether a start would be taken.
+	fn authorise_start() -> Weight;
 	/// `decline_training`.
 	fn decline_training() -> Weight;
+	/// Finding out whether a refusal of the job would be taken.
+	fn authorise_decline() -> Weight;
 	/// `deliver_training`.
 	fn deliver_training() -> Weight;
+	/// Finding out whether a result would be taken.
+	fn authorise_delivery() -> Weight;
 	/// `cancel_training`.
 	fn cancel_training() -> Weight;
 	/// `dispute_training`.
@@ -65,7 +71,9 @@ pub trait WeightInfo {
 // Choosing a worker: the pool with its members, randomness, the chosen one's record and slots.
 const ASSIGN_READS: u64 = 32;
 const ASSIGN_WRITES: u64 = 8;
-// Giving a slot back: the worker's record, at worst a slash of its bond.
+// Moving a job to another phase: the job, its place in the agenda and with the worker, left and taken.
+const PHASE_WRITES: u64 = 5;
+// Giving a slot back without blame: the worker's record, at worst its last one.
 const RELEASE_READS: u64 = 8;
 const RELEASE_WRITES: u64 = 8;
 // Account, holds and deposit of the creator.
@@ -74,6 +82,17 @@ const REFUND_WRITES: u64 = 4;
 // Two accounts and the creator's holds; the model with its id, list and count of uses; the slot.
 const SETTLE_READS: u64 = 6 + RELEASE_READS;
 const SETTLE_WRITES: u64 = 8 + RELEASE_WRITES;
+
+// Giving a slot back with a strike or a slash: the worker, what it unbonds, accounts and holds, and the
+// pools of 16 base models with 3 kinds of work each, in which its bond weighs less now or in which
+// another takes its place.
+const STRIKE_READS: u64 = 5 + 16 * 3 * 3;
+const STRIKE_WRITES: u64 = 6 + 16 * 3 * 3;
+// Bringing those pools in line, and their proof beside what every read has.
+const STRIKE_MICROS: u64 = 40 + 16 * 3 * 20;
+const STRIKE_PROOF: u64 = 16 * 3 * 16 * 1024;
+// Verifying a signature of any scheme.
+const SIGNATURE_MICROS: u64 = 200;
 
 const MICROSECOND: u64 = 1_000_000;
 const PROOF_PER_READ: u64 = 4 * 1024;
@@ -86,233 +105,169 @@ fn weigh(database: RuntimeDbWeight, reads: u64, writes: u64, microseconds: u64) 
 	.saturating_add(database.reads_writes(reads, writes))
 }
 
+/// A strike or a slash of a worker.
+fn strike(database: RuntimeDbWeight) -> Weight {
+	weigh(database, STRIKE_READS, STRIKE_WRITES, STRIKE_MICROS)
+		.saturating_add(Weight::from_parts(0, STRIKE_PROOF))
+}
+
+macro_rules! hand_counted {
+	($db:expr) => {
+		// Base, clock, id, uses, account, holds; per source its version, licence and access; the same
+		// written, the phase, list and deposit; the worker pool.
+		fn request_training(s: u32) -> Weight {
+			let sources = u64::from(s);
+			weigh(
+				$db,
+				sources.saturating_mul(4).saturating_add(6 + ASSIGN_READS),
+				11 + ASSIGN_WRITES,
+				sources.saturating_mul(20).saturating_add(150),
+			)
+		}
+		// Id, weights index, deposit's account and holds; id, deposit, index, record, account and holds.
+		fn register_base_model() -> Weight {
+			weigh($db, 4, 6, 60)
+		}
+		// The record.
+		fn retire_base_model() -> Weight {
+			weigh($db, 1, 1, 30)
+		}
+		// Record, uses, deposit, account, holds; all but uses, and the index.
+		fn remove_base_model() -> Weight {
+			weigh($db, 5, 5, 60)
+		}
+		// Job; the phase; the worker pool.
+		fn assign_training() -> Weight {
+			weigh($db, 1 + ASSIGN_READS, PHASE_WRITES + ASSIGN_WRITES, 50)
+		}
+		// Job, whose key it is; the phase.
+		fn start_training() -> Weight {
+			weigh($db, 3, PHASE_WRITES, 40)
+		}
+		// The signature, then starting without writing to the database.
+		fn authorise_start() -> Weight {
+			weigh($db, 3, 0, SIGNATURE_MICROS + 80)
+		}
+		// Job, key; the phase; at worst also the refund; the worker's slot.
+		fn decline_training() -> Weight {
+			weigh(
+				$db,
+				3 + REFUND_READS + RELEASE_READS,
+				PHASE_WRITES + REFUND_WRITES + RELEASE_WRITES,
+				100,
+			)
+		}
+		// The signature, then declining without writing to the database.
+		fn authorise_decline() -> Weight {
+			weigh($db, 3 + REFUND_READS + RELEASE_READS, 0, SIGNATURE_MICROS + 150)
+		}
+		// Job, whose key it is; the phase.
+		fn deliver_training() -> Weight {
+			weigh($db, 3, PHASE_WRITES, 50)
+		}
+		// The signature, then delivering without writing to the database.
+		fn authorise_delivery() -> Weight {
+			weigh($db, 3, 0, SIGNATURE_MICROS + 100)
+		}
+		// Job; the phase; refund; the worker's slot.
+		fn cancel_training() -> Weight {
+			weigh(
+				$db,
+				1 + REFUND_READS + RELEASE_READS,
+				PHASE_WRITES + REFUND_WRITES + RELEASE_WRITES,
+				100,
+			)
+		}
+		// Job, account, holds; the phase, account, holds.
+		fn dispute_training() -> Weight {
+			weigh($db, 3, PHASE_WRITES + 2, 60)
+		}
+		// Upheld, the budget goes back and the worker is slashed; rejected, the bond goes to the worker
+		// and the job is settled. Both are counted.
+		fn resolve_dispute() -> Weight {
+			weigh(
+				$db,
+				4 + SETTLE_READS + REFUND_READS,
+				PHASE_WRITES + 3 + SETTLE_WRITES + REFUND_WRITES,
+				160,
+			)
+			.saturating_add(strike($db))
+		}
+		// Job; the phase; settling.
+		fn settle_training() -> Weight {
+			weigh($db, 1 + SETTLE_READS, PHASE_WRITES + SETTLE_WRITES, 120)
+		}
+		// At worst a worker gets a strike and is replaced, or an undecided dispute is settled.
+		fn expire_training() -> Weight {
+			weigh(
+				$db,
+				3 + SETTLE_READS + ASSIGN_READS + REFUND_READS,
+				PHASE_WRITES + 2 + SETTLE_WRITES + ASSIGN_WRITES + REFUND_WRITES,
+				180,
+			)
+			.saturating_add(strike($db))
+		}
+		// Model, clock; model.
+		fn publish_model() -> Weight {
+			weigh($db, 2, 1, 40)
+		}
+		// Model; model.
+		fn set_prices() -> Weight {
+			weigh($db, 1, 1, 40)
+		}
+		// Model; model.
+		fn pause_model() -> Weight {
+			weigh($db, 1, 1, 30)
+		}
+		// Model, clock; model.
+		fn resume_model() -> Weight {
+			weigh($db, 2, 1, 30)
+		}
+		// Model; model, offer.
+		fn retire_model() -> Weight {
+			weigh($db, 1, 2, 30)
+		}
+		// Model; offer.
+		fn offer_model() -> Weight {
+			weigh($db, 1, 1, 30)
+		}
+		// Model, offer; offer.
+		fn withdraw_offer() -> Weight {
+			weigh($db, 2, 1, 30)
+		}
+		// Model, offer, deposit, two accounts, two holds; the same and two lists.
+		fn accept_model() -> Weight {
+			weigh($db, 7, 9, 120)
+		}
+		// The cursor.
+		fn agenda_base() -> Weight {
+			weigh($db, 1, 1, 5)
+		}
+		// A look at one block of the agenda.
+		fn agenda_block() -> Weight {
+			weigh($db, 1, 0, 10)
+		}
+		// One entry of the agenda, and at worst what `expire_training` does.
+		fn agenda_entry() -> Weight {
+			weigh(
+				$db,
+				4 + SETTLE_READS + ASSIGN_READS + REFUND_READS,
+				PHASE_WRITES + 3 + SETTLE_WRITES + ASSIGN_WRITES + REFUND_WRITES,
+				200,
+			)
+			.saturating_add(strike($db))
+		}
+	};
+}
+
 /// Weights for a runtime, at the price of its database.
 pub struct SubstrateWeight<T>(PhantomData<T>);
 
 impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
-	// Base, clock, id, uses, account, holds; per source its version, licence and access; the same
-	// written, job, list, agenda and deposit; the worker pool.
-	fn request_training(s: u32) -> Weight {
-		let sources = u64::from(s);
-		weigh(
-			T::DbWeight::get(),
-			sources.saturating_mul(4).saturating_add(6 + ASSIGN_READS),
-			9 + ASSIGN_WRITES,
-			sources.saturating_mul(20).saturating_add(150),
-		)
-	}
-	// Id, weights index, deposit's account and holds; id, deposit, index, record, account and holds.
-	fn register_base_model() -> Weight {
-		weigh(T::DbWeight::get(), 4, 6, 60)
-	}
-	// The record.
-	fn retire_base_model() -> Weight {
-		weigh(T::DbWeight::get(), 1, 1, 30)
-	}
-	// Record, uses, deposit, account, holds; all but uses, and the index.
-	fn remove_base_model() -> Weight {
-		weigh(T::DbWeight::get(), 5, 5, 60)
-	}
-	// Job; job, agenda twice; the worker pool.
-	fn assign_training() -> Weight {
-		weigh(T::DbWeight::get(), 1 + ASSIGN_READS, 3 + ASSIGN_WRITES, 50)
-	}
-	// Job; job, agenda twice; whose key it is.
-	fn start_training() -> Weight {
-		weigh(T::DbWeight::get(), 3, 3, 40)
-	}
-	// Job; job, agenda twice; key; at worst also the refund; the worker's slot.
-	fn decline_training() -> Weight {
-		weigh(
-			T::DbWeight::get(),
-			3 + REFUND_READS + RELEASE_READS,
-			3 + REFUND_WRITES + RELEASE_WRITES,
-			100,
-		)
-	}
-	// Job; job, agenda twice; whose key it is.
-	fn deliver_training() -> Weight {
-		weigh(T::DbWeight::get(), 3, 3, 50)
-	}
-	// Job; job, agenda twice; refund; the worker's slot.
-	fn cancel_training() -> Weight {
-		weigh(
-			T::DbWeight::get(),
-			1 + REFUND_READS + RELEASE_READS,
-			3 + REFUND_WRITES + RELEASE_WRITES,
-			100,
-		)
-	}
-	// Job, account, holds; job, agenda twice, account, holds.
-	fn dispute_training() -> Weight {
-		weigh(T::DbWeight::get(), 3, 5, 60)
-	}
-	// At worst rejected: the bond to the worker, then as settling.
-	fn resolve_dispute() -> Weight {
-		weigh(T::DbWeight::get(), 4 + SETTLE_READS, 6 + SETTLE_WRITES, 160)
-	}
-	// Job; job, agenda twice; settling.
-	fn settle_training() -> Weight {
-		weigh(T::DbWeight::get(), 1 + SETTLE_READS, 3 + SETTLE_WRITES, 120)
-	}
-	// At worst a worker is replaced or an undecided dispute settled.
-	fn expire_training() -> Weight {
-		weigh(
-			T::DbWeight::get(),
-			3 + SETTLE_READS + ASSIGN_READS + REFUND_READS,
-			5 + SETTLE_WRITES + ASSIGN_WRITES + REFUND_WRITES,
-			180,
-		)
-	}
-	// Model, clock; model.
-	fn publish_model() -> Weight {
-		weigh(T::DbWeight::get(), 2, 1, 40)
-	}
-	// Model; model.
-	fn set_prices() -> Weight {
-		weigh(T::DbWeight::get(), 1, 1, 40)
-	}
-	// Model; model.
-	fn pause_model() -> Weight {
-		weigh(T::DbWeight::get(), 1, 1, 30)
-	}
-	// Model, clock; model.
-	fn resume_model() -> Weight {
-		weigh(T::DbWeight::get(), 2, 1, 30)
-	}
-	// Model; model, offer.
-	fn retire_model() -> Weight {
-		weigh(T::DbWeight::get(), 1, 2, 30)
-	}
-	// Model; offer.
-	fn offer_model() -> Weight {
-		weigh(T::DbWeight::get(), 1, 1, 30)
-	}
-	// Model, offer; offer.
-	fn withdraw_offer() -> Weight {
-		weigh(T::DbWeight::get(), 2, 1, 30)
-	}
-	// Model, offer, deposit, two accounts, two holds; the same and two lists.
-	fn accept_model() -> Weight {
-		weigh(T::DbWeight::get(), 7, 9, 120)
-	}
-	// The cursor.
-	fn agenda_base() -> Weight {
-		weigh(T::DbWeight::get(), 1, 1, 5)
-	}
-	// A look at one block of the agenda.
-	fn agenda_block() -> Weight {
-		weigh(T::DbWeight::get(), 1, 0, 10)
-	}
-	// One entry of the agenda, and at worst what `expire_training` does.
-	fn agenda_entry() -> Weight {
-		weigh(
-			T::DbWeight::get(),
-			4 + SETTLE_READS + ASSIGN_READS + REFUND_READS,
-			6 + SETTLE_WRITES + ASSIGN_WRITES + REFUND_WRITES,
-			200,
-		)
-	}
+	hand_counted!(T::DbWeight::get());
 }
 
 /// For tests: the same at the price of RocksDB.
 impl WeightInfo for () {
-	fn request_training(s: u32) -> Weight {
-		let sources = u64::from(s);
-		weigh(
-			RocksDbWeight::get(),
-			sources.saturating_mul(4).saturating_add(6 + ASSIGN_READS),
-			9 + ASSIGN_WRITES,
-			sources.saturating_mul(20).saturating_add(150),
-		)
-	}
-	fn register_base_model() -> Weight {
-		weigh(RocksDbWeight::get(), 4, 6, 60)
-	}
-	fn retire_base_model() -> Weight {
-		weigh(RocksDbWeight::get(), 1, 1, 30)
-	}
-	fn remove_base_model() -> Weight {
-		weigh(RocksDbWeight::get(), 5, 5, 60)
-	}
-	fn assign_training() -> Weight {
-		weigh(RocksDbWeight::get(), 1 + ASSIGN_READS, 3 + ASSIGN_WRITES, 50)
-	}
-	fn start_training() -> Weight {
-		weigh(RocksDbWeight::get(), 3, 3, 40)
-	}
-	fn decline_training() -> Weight {
-		weigh(
-			RocksDbWeight::get(),
-			3 + REFUND_READS + RELEASE_READS,
-			3 + REFUND_WRITES + RELEASE_WRITES,
-			100,
-		)
-	}
-	fn deliver_training() -> Weight {
-		weigh(RocksDbWeight::get(), 3, 3, 50)
-	}
-	fn cancel_training() -> Weight {
-		weigh(
-			RocksDbWeight::get(),
-			1 + REFUND_READS + RELEASE_READS,
-			3 + REFUND_WRITES + RELEASE_WRITES,
-			100,
-		)
-	}
-	fn dispute_training() -> Weight {
-		weigh(RocksDbWeight::get(), 3, 5, 60)
-	}
-	fn resolve_dispute() -> Weight {
-		weigh(RocksDbWeight::get(), 4 + SETTLE_READS, 6 + SETTLE_WRITES, 160)
-	}
-	fn settle_training() -> Weight {
-		weigh(RocksDbWeight::get(), 1 + SETTLE_READS, 3 + SETTLE_WRITES, 120)
-	}
-	fn expire_training() -> Weight {
-		weigh(
-			RocksDbWeight::get(),
-			3 + SETTLE_READS + ASSIGN_READS + REFUND_READS,
-			5 + SETTLE_WRITES + ASSIGN_WRITES + REFUND_WRITES,
-			180,
-		)
-	}
-	fn publish_model() -> Weight {
-		weigh(RocksDbWeight::get(), 2, 1, 40)
-	}
-	fn set_prices() -> Weight {
-		weigh(RocksDbWeight::get(), 1, 1, 40)
-	}
-	fn pause_model() -> Weight {
-		weigh(RocksDbWeight::get(), 1, 1, 30)
-	}
-	fn resume_model() -> Weight {
-		weigh(RocksDbWeight::get(), 2, 1, 30)
-	}
-	fn retire_model() -> Weight {
-		weigh(RocksDbWeight::get(), 1, 2, 30)
-	}
-	fn offer_model() -> Weight {
-		weigh(RocksDbWeight::get(), 1, 1, 30)
-	}
-	fn withdraw_offer() -> Weight {
-		weigh(RocksDbWeight::get(), 2, 1, 30)
-	}
-	fn accept_model() -> Weight {
-		weigh(RocksDbWeight::get(), 7, 9, 120)
-	}
-	fn agenda_base() -> Weight {
-		weigh(RocksDbWeight::get(), 1, 1, 5)
-	}
-	fn agenda_block() -> Weight {
-		weigh(RocksDbWeight::get(), 1, 0, 10)
-	}
-	fn agenda_entry() -> Weight {
-		weigh(
-			RocksDbWeight::get(),
-			4 + SETTLE_READS + ASSIGN_READS + REFUND_READS,
-			6 + SETTLE_WRITES + ASSIGN_WRITES + REFUND_WRITES,
-			200,
-		)
-	}
+	hand_counted!(RocksDbWeight::get());
 }

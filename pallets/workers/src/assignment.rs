@@ -60,6 +60,10 @@ impl<T: Config> WorkerPool<T::AccountId> for Pallet<T> {
 		Err(Error::<T>::NoFreeWorker.into())
 	}
 
+	fn stash_of(operator: &T::AccountId) -> Option<T::AccountId> {
+		Operators::<T>::get(operator)
+	}
+
 	fn is_operator(worker: &T::AccountId, who: &T::AccountId) -> bool {
 		Operators::<T>::get(who).as_ref() == Some(worker)
 	}

@@ -6,12 +6,15 @@ use crate::vectors::check;
 use codec::{DecodeAll, Encode, MaxEncodedLen};
 use openledger_primitives::{
 	claim::{AttributionClaim, ContributionShare},
-	jobs::{JobKind, JobOutcome},
+	content::Content,
+	jobs::{FailureReason, JobKind, JobOutcome},
 	licence::{LicenceConflict, LicenceTerms, Purposes, Use},
 	merkle::{MultiProof, Proof, Tree},
 	mmr::{MountainRange, RangeBuilder, RangeProof, RecordProof},
 	receipt::{ExecutionMode, InferenceReceipt, Prices},
 	shares::FeeSplit,
+	span::MatchedSpan,
+	training::{Metrics, TrainingResult},
 	traits::{AcceptedContribution, Assignment, ServedModel, TrainingSources, VersionCommitment},
 	BaseModelId, BoundedVec, ContributionId, DatanetId, DatanetVersion, ModelId, RequestId,
 	TrainingJobId, H256,
@@ -99,6 +102,15 @@ fn layouts_should_be_frozen() {
 	let share = ContributionShare { contribution, parts: 1_000_000 };
 	let leaves = crate::leaves(5);
 	let tree = Tree::new(&leaves).unwrap();
+	let span = MatchedSpan {
+		contribution,
+		leaf: leaves[1],
+		proof: tree.prove(1).unwrap(),
+		answer_start: 1,
+		record_start: 2,
+		words: 3,
+		gain_micro: 4,
+	};
 	let builder = RangeBuilder::from_leaves(leaves.clone()).unwrap();
 	let mut range = MountainRange::default();
 	for leaf in leaves {
@@ -175,8 +187,42 @@ fn layouts_should_be_frozen() {
 				model: ModelId(2),
 				answer_hash: H256::repeat_byte(3),
 				evidence_root: H256::repeat_byte(4),
+				spans: BoundedVec::try_from(vec![span.clone()]).unwrap(),
 				shares: BoundedVec::try_from(vec![share]).unwrap(),
 			}],
+		),
+		freeze("MatchedSpan", &[span]),
+		freeze(
+			"Content",
+			&[
+				Content::Hash(H256::repeat_byte(5)),
+				Content::Bytes(BoundedVec::try_from(b"yes".to_vec()).unwrap()),
+			],
+		),
+		freeze(
+			"TrainingResult",
+			&[TrainingResult {
+				adapter_hash: H256::repeat_byte(1),
+				span_index_root: H256::repeat_byte(2),
+				influence_root: H256::repeat_byte(3),
+				metrics: Metrics {
+					heldout_loss_before_micro: 4,
+					heldout_loss_after_micro: 5,
+					trained_tokens: 6,
+					steps: 7,
+				},
+			}],
+		),
+		freeze(
+			"FailureReason",
+			&[
+				FailureReason::ModelUnavailable,
+				FailureReason::PromptUnavailable,
+				FailureReason::PromptTooLong,
+				FailureReason::EngineFault,
+				FailureReason::DataUnavailable,
+				FailureReason::SpecificationUnusable,
+			],
 		),
 		freeze("FeeSplit", &[FeeSplit::GENESIS]),
 		freeze("FeeParts", &[FeeSplit::GENESIS.divide(1_000_003).unwrap()]),
@@ -212,6 +258,8 @@ fn layouts_should_be_frozen() {
 				leaf_index: 2,
 				root: H256::repeat_byte(3),
 				records: 4,
+				content: H256::repeat_byte(5),
+				contributed_at: 6,
 			}],
 		),
 		freeze("Assignment", &[Assignment::<Account> { worker: [1; 32], operator: [2; 32] }]),

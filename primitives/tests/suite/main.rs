@@ -9,6 +9,8 @@
 )]
 
 mod claim;
+mod contribution;
+mod jobs;
 mod layout;
 mod licence;
 mod merkle;
@@ -18,6 +20,7 @@ mod record;
 mod selection;
 mod shares;
 mod vectors;
+mod words;
 
 use openledger_primitives::H256;
 

@@ -5,12 +5,15 @@
 
 use codec::Encode;
 use openledger_primitives::{
+	claim::ContributionShare,
+	content::content_hash,
 	merkle::{self, Tree},
 	mmr::{contribution_leaf, MountainRange, RangeBuilder, RecordProof},
 	record::{canonical_fields, canonical_text, record_leaf, salt_hash, salts_root},
 	selection::{seed, weighted_index},
 	shares::{divide, FeeSplit},
-	Balance, H256,
+	span::{evidence_root, shares_of, MatchedSpan},
+	Balance, ContributionId, DatanetId, H256,
 };
 use serde_json::{json, Value};
 use std::{env, fs, path::PathBuf};
@@ -262,6 +265,61 @@ fn choices_should_match_their_vectors() {
 			"subject": hexed(b"request/7"),
 			"weights": weights.map(|weight| weight.to_string()),
 			"choices": choices,
+		}),
+	);
+}
+
+#[test]
+fn spans_should_match_their_vectors() {
+	let tree = Tree::new(&[leaf(0), leaf(1), leaf(2)]).unwrap();
+	let span = |datanet: u32, index: u32, number: u32, start: u32, gain_micro: u32| MatchedSpan {
+		contribution: ContributionId { datanet: DatanetId(datanet), index },
+		leaf: leaf(number),
+		proof: tree.prove(number).unwrap(),
+		answer_start: start,
+		record_start: 2,
+		words: 5,
+		gain_micro,
+	};
+	let claims = [
+		vec![],
+		vec![span(1, 2, 0, 0, 7)],
+		vec![span(1, 2, 0, 0, 1_000_000), span(0, 9, 2, 5, 3), span(1, 2, 1, 11, 2_500_001)],
+		// Less than half a millionth rounds to nothing, and the contribution is left out.
+		vec![span(3, 1, 0, 0, u32::MAX), span(3, 0, 2, 8, 1)],
+	];
+	let claims: Vec<Value> = claims
+		.iter()
+		.map(|spans| {
+			let span = |span: &MatchedSpan| {
+				json!({
+					"contribution": [span.contribution.datanet.0, span.contribution.index],
+					"leaf": hexed(span.leaf),
+					"leaf_index": span.proof.leaf_index,
+					"leaf_count": span.proof.leaf_count,
+					"siblings": span.proof.siblings.iter().map(hexed).collect::<Vec<_>>(),
+					"answer_start": span.answer_start,
+					"record_start": span.record_start,
+					"words": span.words,
+					"gain_micro": span.gain_micro,
+				})
+			};
+			let share = |share: &ContributionShare| {
+				let ContributionShare { contribution, parts } = share;
+				json!([contribution.datanet.0, contribution.index, parts])
+			};
+			json!({
+				"spans": spans.iter().map(span).collect::<Vec<_>>(),
+				"evidence_root": hexed(evidence_root(spans)),
+				"shares": shares_of(spans).iter().map(share).collect::<Vec<_>>(),
+			})
+		})
+		.collect();
+	check(
+		"spans",
+		json!({
+			"content": { "bytes": hexed("an answer"), "hash": hexed(content_hash(b"an answer")) },
+			"claims": claims,
 		}),
 	);
 }

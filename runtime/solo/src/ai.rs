@@ -16,8 +16,8 @@ use frame_support::{
 };
 use frame_system::EnsureRoot;
 use openledger_runtime_common::{
-	units::{deposit, DAYS, HOURS, MINUTES, OPEN},
-	AccountId, Balance, BlockNumber,
+	units::{deposit, DAYS, HOURS, MINUTES, OPEN, SLOT_MILLIS},
+	AccountId, Balance, BlockNumber, Signature,
 };
 use sp_runtime::{traits::AccountIdConversion, Permill};
 
@@ -130,6 +130,8 @@ impl pallet_models::Config for Runtime {
 	type DecisionPeriod = TrainingDecisionPeriod;
 	type RetentionPeriod = Retention;
 	type MaxAssignments = ConstU32<5>;
+	type OperatorSignature = Signature;
+	type BlockMillis = ConstU64<SLOT_MILLIS>;
 	type WeightInfo = pallet_models::weights::SubstrateWeight<Runtime>;
 }
 
@@ -149,6 +151,8 @@ impl pallet_inference::Config for Runtime {
 	type Workers = Workers;
 	type Settlement = Attribution;
 	type SettlementWeight = pallet_attribution::SettlementWeight<Runtime>;
+	type OperatorSignature = Signature;
+	type BlockMillis = ConstU64<SLOT_MILLIS>;
 	type AnswerTimeout = AnswerTimeout;
 	type RetentionPeriod = Retention;
 	type MaxOpenRequests = ConstU32<128>;

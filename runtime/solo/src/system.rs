@@ -29,10 +29,10 @@ pub const VERSION: RuntimeVersion = RuntimeVersion {
 	spec_name: Cow::Borrowed("openledger"),
 	impl_name: Cow::Borrowed("openledger-node"),
 	authoring_version: 1,
-	spec_version: 20_261_101,
+	spec_version: 20_261_102,
 	impl_version: 1,
 	apis: crate::apis::RUNTIME_API_VERSIONS,
-	transaction_version: 1,
+	transaction_version: 2,
 	system_version: 1,
 };
 
@@ -101,7 +101,7 @@ impl pallet_migrations::Config for Runtime {
 	type WeightInfo = pallet_migrations::weights::SubstrateWeight<Runtime>;
 }
 
-/// What every signed transaction carries beside its call. The order is the order of checking.
+/// What every signed or general transaction carries beside its call. The order is the order of checking.
 pub type TransactionExtensions = (
 	// First, because it makes the origin of calls that authorise themselves.
 	frame_system::AuthorizeCall<Runtime>,
@@ -120,7 +120,7 @@ pub type TransactionExtensions = (
 	frame_system::WeightReclaim<Runtime>,
 );
 
-/// The extensions of a transaction that nobody signs natively: immortal, with this nonce and tip.
+/// The extensions of a transaction: immortal, with this nonce and tip.
 pub fn transaction_extensions(
 	nonce: Nonce,
 	tip: Balance,
@@ -148,6 +148,30 @@ where
 {
 	type Extrinsic = UncheckedExtrinsic;
 	type RuntimeCall = RuntimeCall;
+}
+
+impl<LocalCall> frame_system::offchain::CreateTransaction<LocalCall> for Runtime
+where
+	RuntimeCall: From<LocalCall>,
+{
+	type Extension = TransactionExtensions;
+
+	fn create_transaction(
+		call: RuntimeCall,
+		extensions: TransactionExtensions,
+	) -> UncheckedExtrinsic {
+		sp_runtime::generic::UncheckedExtrinsic::new_transaction(call, extensions).into()
+	}
+}
+
+/// Transactions that authorise themselves: nobody signs or pays them, so nonce and tip say nothing.
+impl<LocalCall> frame_system::offchain::CreateAuthorizedTransaction<LocalCall> for Runtime
+where
+	RuntimeCall: From<LocalCall>,
+{
+	fn create_extension() -> TransactionExtensions {
+		transaction_extensions(0, 0, SetOrigin::default())
+	}
 }
 
 impl<LocalCall> frame_system::offchain::CreateBare<LocalCall> for Runtime

@@ -21,7 +21,7 @@ fn explain_should_group_amounts_by_datanet_when_several_are_named() {
 		assert_eq!(explanation.fee, 2_000);
 		assert_eq!(explanation.split.contributors, 1_000);
 		assert!(!explanation.unattributed);
-		assert_eq!(explanation.evidence_root, H256::repeat_byte(2));
+		assert_eq!(explanation.evidence_root, three_shares(9).evidence_root);
 		assert_eq!(explanation.answer_hash, H256::repeat_byte(1));
 		assert_eq!(explanation.at, 4);
 		let line = |contribution, owner, parts, amount| SettlementLine {

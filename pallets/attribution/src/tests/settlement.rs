@@ -155,19 +155,6 @@ fn settle_should_be_refused_when_the_claim_is_about_something_else() {
 }
 
 #[test]
-fn settle_should_be_refused_when_the_shares_are_malformed() {
-	ExtBuilder::default().build_and_execute(|| {
-		let refused = |shares: &[_], why| refused(answer(0, 1_000), claim(0, shares), why);
-		refused(&[(ALICES, 1_000_000), (BOBS, 0)], Error::EmptyShare);
-		refused(&[(BOBS, 500_000), (ALICES, 500_000)], Error::SharesNotSorted);
-		refused(&[(ALICES, 500_000), (ALICES, 500_000)], Error::SharesNotSorted);
-		refused(&[(ALICES, 999_999)], Error::SharesNotWhole);
-		refused(&[(ALICES, 1_000_001)], Error::SharesNotWhole);
-		refused(&[(ALICES, u32::MAX), (BOBS, u32::MAX)], Error::SharesNotWhole);
-	});
-}
-
-#[test]
 fn settle_should_be_refused_when_the_model_is_unknown() {
 	ExtBuilder::default().build_and_execute(|| {
 		let unknown = ModelId(6);
@@ -177,20 +164,6 @@ fn settle_should_be_refused_when_the_model_is_unknown() {
 			AttributionClaim { model: unknown, ..three_shares(0) },
 			Error::UnknownModel,
 		);
-	});
-}
-
-#[test]
-fn settle_should_be_refused_when_a_contribution_is_not_in_the_model() {
-	ExtBuilder::default().build_and_execute(|| {
-		let unknown = ContributionId { datanet: DatanetId(1), index: 99 };
-		let no_datanet = ContributionId { datanet: DatanetId(99), index: 0 };
-		for outside in [REJECTED, TOO_NEW, ELSEWHERE, unknown, no_datanet] {
-			let alone = claim(0, &[(outside, 1_000_000)]);
-			refused(answer(0, 1_000), alone, Error::ContributionNotInModel);
-			let behind = claim(0, &[(ALICES, 500_000), (outside, 500_000)]);
-			refused(answer(0, 1_000), behind, Error::ContributionNotInModel);
-		}
 	});
 }
 

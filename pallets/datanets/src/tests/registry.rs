@@ -49,13 +49,44 @@ fn a_contribution_should_be_told_when_accepted_only() {
 				contributor: BOB,
 				leaf_index: 0,
 				root: data(2).root,
-				records: 10
+				records: 10,
+				content: data(2).content,
+				contributed_at: 1,
 			})
 		);
 		let reason = RejectReason::OffTopic;
 		assert_ok!(send(OWNER, Call::reject_contribution { datanet, index: first, reason }));
 		assert_eq!(told(first), None);
 		assert_eq!(told(9), None);
+	});
+}
+
+#[test]
+fn contributions_of_a_version_should_be_told_in_the_order_they_were_made() {
+	ExtBuilder.build_and_execute(|| {
+		let datanet = create(terms());
+		let first = contribute(datanet, ALICE, 1);
+		let second = contribute(datanet, BOB, 2);
+		begin_block(2);
+		let third = contribute(datanet, ALICE, 3);
+		let pending = contribute(datanet, ALICE, 4);
+		// Accepted the other way round: the leaves follow the answers, the list follows the making.
+		for index in [third, second, first] {
+			assert_ok!(send(OWNER, Call::accept_contribution { datanet, index }));
+		}
+		assert_ok!(send(OWNER, Call::publish_version { datanet }));
+		assert_ok!(send(OWNER, Call::accept_contribution { datanet, index: pending }));
+		assert_ok!(send(OWNER, Call::publish_version { datanet }));
+
+		let listed = |version| {
+			Registry::contributions_of(DatanetVersion { datanet, version })
+				.into_iter()
+				.map(|(id, accepted)| (id.index, accepted.leaf_index, accepted.contributed_at))
+				.collect::<Vec<_>>()
+		};
+		assert_eq!(listed(0), vec![(first, 2, 1), (second, 1, 1), (third, 0, 2)]);
+		assert_eq!(listed(1), vec![(first, 2, 1), (second, 1, 1), (third, 0, 2), (pending, 3, 2)]);
+		assert_eq!(listed(2), vec![], "a version that is not there has none");
 	});
 }
 
@@ -83,13 +114,15 @@ fn a_version_for_benchmarks_should_be_open_to_everybody() {
 	ExtBuilder.build().execute_with(|| {
 		for owner in [OWNER, 99] {
 			for _ in 0..2 {
-				let version = Registry::benchmark_version(&owner);
+				let version = Registry::benchmark_version(&owner, H256::repeat_byte(9), 64);
 				let commitment = version_commitment(version).unwrap();
 				assert_eq!(commitment.contributions, 1);
 				assert_eq!(Registry::licence(version.datanet), Some(LicenceTerms::OPEN));
 				assert_ok!(Registry::ensure_may_train(&STRANGER, version.datanet));
 				let id = ContributionId { datanet: version.datanet, index: 0 };
-				assert_eq!(Registry::accepted_contribution(id).unwrap().contributor, owner);
+				let accepted = Registry::accepted_contribution(id).unwrap();
+				assert_eq!(accepted.contributor, owner);
+				assert_eq!((accepted.root, accepted.records), (H256::repeat_byte(9), 64));
 			}
 		}
 		Datanets::do_try_state().unwrap();

@@ -112,8 +112,7 @@ fn apply(op: Op) {
 		},
 		// What is refused must change nothing, which the caller of this checks.
 		Op::Fail { back, operator } => {
-			let origin = RuntimeOrigin::signed(operator);
-			let _ = Inference::report_failure(origin, latest(back), FailureReason::EngineFault);
+			let _ = fail(latest(back), FailureReason::EngineFault, operator);
 		},
 		Op::Expire { back } => {
 			let _ = Inference::expire_request(RuntimeOrigin::signed(OPERATOR), latest(back));

@@ -1,18 +1,25 @@
 //! Tests by topic.
 
+mod authorisation;
 mod conservation;
 mod deadlines;
+mod offchain;
 mod requests;
 mod results;
 mod views;
 
-use crate::{mock::*, types::*, HoldReason};
+use crate::{mock::*, types::*, Call, HoldReason};
 use frame_support::{assert_ok, traits::fungible::InspectHold};
+use frame_system::RawOrigin;
+use openledger_pallet_support::offchain::testing::NumberedSignature;
 use openledger_primitives::{
 	claim::AttributionClaim,
-	receipt::{content_hash, ExecutionMode, InferenceReceipt},
+	content::{content_hash, Content, ContentBytes, MAX_CONTENT_BYTES},
+	jobs::FailureReason,
+	receipt::{ExecutionMode, InferenceReceipt},
 	RequestId, H256,
 };
+use sp_runtime::DispatchResult;
 
 /// The fee for 100 tokens of prompt and 50 of answer.
 const MOST: Balance = 700;
@@ -65,24 +72,57 @@ impl Submission {
 			model: MODEL,
 			answer_hash: answer.hash(),
 			evidence_root: H256::zero(),
+			spans: Default::default(),
 			shares: Default::default(),
 		};
 		Self { receipt, answer, claim }
 	}
 
-	fn submit_by(self, operator: AccountId) -> frame_support::dispatch::DispatchResultWithPostInfo {
+	/// What the authorised transaction of an operator does.
+	fn submit_by(self, operator: AccountId) -> DispatchResult {
 		let request = self.claim.request;
 		self.submit_to(request, operator)
 	}
 
-	fn submit_to(
-		self,
-		request: RequestId,
-		operator: AccountId,
-	) -> frame_support::dispatch::DispatchResultWithPostInfo {
-		let origin = RuntimeOrigin::signed(operator);
-		Inference::submit_result(origin, request, self.receipt, self.answer, self.claim)
+	fn submit_to(self, request: RequestId, operator: AccountId) -> DispatchResult {
+		Inference::submit_result(
+			RawOrigin::Authorized.into(),
+			request,
+			self.receipt,
+			self.answer,
+			self.claim,
+			operator,
+			no_signature(),
+		)
 	}
+
+	/// The call as the operator signs it.
+	fn signed_by(self, operator: AccountId) -> Call<Test> {
+		let Self { receipt, answer, claim } = self;
+		let request = claim.request;
+		let message = Inference::result_message(request, &receipt, &answer, &claim);
+		let signature = NumberedSignature::by(operator, message);
+		Call::submit_result { request, receipt, answer, claim, operator, signature }
+	}
+}
+
+/// The signature in calls whose authorisation is not what is tested.
+fn no_signature() -> NumberedSignature {
+	sp_core::sr25519::Signature::default().into()
+}
+
+/// What the authorised transaction of an operator that has no answer does.
+fn fail(request: RequestId, reason: FailureReason, operator: AccountId) -> DispatchResult {
+	let origin = RawOrigin::Authorized.into();
+	Inference::report_failure(origin, request, reason, operator, no_signature())
+}
+
+/// The failure as the operator signs it.
+fn failure_signed_by(operator: AccountId, request: RequestId) -> Call<Test> {
+	let reason = FailureReason::EngineFault;
+	let message = Inference::failure_message(request, reason);
+	let signature = NumberedSignature::by(operator, message);
+	Call::report_failure { request, reason, operator, signature }
 }
 
 fn on_hold(who: AccountId) -> Balance {

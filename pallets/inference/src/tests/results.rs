@@ -1,10 +1,11 @@
 //! Delivering, and saying that there is nothing to deliver.
 
 use super::*;
-use crate::{weights::WeightInfo, Answers, Call, Error, Event, OpenRequests, PendingFor, Prompts};
+use crate::{weights::WeightInfo, Answers, Error, Event, OpenRequests, PendingFor, Prompts};
 use frame_support::{
 	assert_noop,
 	dispatch::{GetDispatchInfo, Pays},
+	traits::Authorize,
 	weights::Weight,
 };
 use openledger_primitives::{claim::ContributionShare, jobs::JobOutcome, ContributionId, ModelId};
@@ -26,9 +27,8 @@ fn result_should_be_paid_and_the_rest_refunded_when_it_fits() {
 	ExtBuilder.build_and_execute(|| {
 		let id = ask();
 		System::set_block_number(3);
-		let post = Submission::fitting(id).submit_by(OPERATOR).unwrap();
+		assert_ok!(Submission::fitting(id).submit_by(OPERATOR));
 
-		assert_eq!(post.pays_fee, Pays::No, "delivering is free");
 		assert_eq!(Settled::get()[&id], 220);
 		assert_eq!(Balances::free_balance(REQUESTER), ENDOWMENT - 220);
 		assert_eq!(Balances::free_balance(POT), ENDOWMENT + 220);
@@ -210,14 +210,7 @@ fn result_should_be_refused_when_the_caller_is_not_the_operator() {
 		let id = ask();
 		for who in [WORKER, OTHER_OPERATOR, OTHER_WORKER, REQUESTER] {
 			assert_noop!(Submission::fitting(id).submit_by(who), Error::<Test>::NotOperator);
-			assert_noop!(
-				Inference::report_failure(
-					RuntimeOrigin::signed(who),
-					id,
-					FailureReason::EngineFault
-				),
-				Error::<Test>::NotOperator
-			);
+			assert_noop!(fail(id, FailureReason::EngineFault, who), Error::<Test>::NotOperator);
 		}
 	});
 }
@@ -247,18 +240,41 @@ fn result_should_be_refused_when_late() {
 }
 
 #[test]
-fn result_should_be_refused_when_not_signed() {
+fn result_should_be_refused_when_not_authorised() {
 	ExtBuilder.build_and_execute(|| {
 		let id = ask();
-		let it = Submission::fitting(id);
-		assert_noop!(
-			Inference::submit_result(RuntimeOrigin::root(), id, it.receipt, it.answer, it.claim),
-			DispatchError::BadOrigin
-		);
-		assert_noop!(
-			Inference::report_failure(RuntimeOrigin::none(), id, FailureReason::EngineFault),
-			DispatchError::BadOrigin
-		);
+		// Not even a transaction of the operator itself: a report has one way only.
+		let origins = [
+			RuntimeOrigin::root(),
+			RuntimeOrigin::none(),
+			RuntimeOrigin::signed(OPERATOR),
+			RuntimeOrigin::signed(WORKER),
+		];
+		for origin in origins {
+			let it = Submission::fitting(id);
+			assert_noop!(
+				Inference::submit_result(
+					origin.clone(),
+					id,
+					it.receipt,
+					it.answer,
+					it.claim,
+					OPERATOR,
+					no_signature()
+				),
+				DispatchError::BadOrigin
+			);
+			assert_noop!(
+				Inference::report_failure(
+					origin,
+					id,
+					FailureReason::EngineFault,
+					OPERATOR,
+					no_signature()
+				),
+				DispatchError::BadOrigin
+			);
+		}
 	});
 }
 
@@ -268,7 +284,7 @@ fn failure_should_refund_everything_without_blame_when_in_time() {
 		let id = ask();
 		System::set_block_number(1 + TIMEOUT);
 		let reason = FailureReason::PromptUnavailable;
-		assert_ok!(Inference::report_failure(RuntimeOrigin::signed(OPERATOR), id, reason));
+		assert_ok!(fail(id, reason, OPERATOR));
 
 		assert_eq!(Balances::free_balance(REQUESTER), ENDOWMENT);
 		assert_eq!(Released::get(), vec![(WORKER, JobOutcome::Released)]);
@@ -284,13 +300,7 @@ fn failure_should_refund_everything_without_blame_when_in_time() {
 #[test]
 fn failure_should_be_refused_when_late_or_ended_or_unknown() {
 	ExtBuilder.build_and_execute(|| {
-		let fail = |id| {
-			Inference::report_failure(
-				RuntimeOrigin::signed(OPERATOR),
-				id,
-				FailureReason::ModelUnavailable,
-			)
-		};
+		let fail = |id| fail(id, FailureReason::ModelUnavailable, OPERATOR);
 		assert_noop!(fail(RequestId(0)), Error::<Test>::UnknownRequest);
 		let answered = ask();
 		assert_ok!(Submission::fitting(answered).submit_by(OPERATOR));
@@ -320,9 +330,17 @@ fn result_should_weigh_what_its_settlement_weighs_on_top() {
 	let share = ContributionShare { contribution: ContributionId::default(), parts: 500_000 };
 	claim.shares = vec![share; 2].try_into().unwrap();
 	let bytes = answer.bytes_on_chain();
-	let call = Call::<Test>::submit_result { request: RequestId(0), receipt, answer, claim };
+	let (operator, signature) = (OPERATOR, no_signature());
+	let request = RequestId(0);
+	let call = Call::<Test>::submit_result { request, receipt, answer, claim, operator, signature };
+	let info = call.get_dispatch_info();
+	assert_eq!(info.pays_fee, Pays::No);
 	assert_eq!(
-		call.get_dispatch_info().call_weight,
+		info.call_weight,
 		<() as WeightInfo>::submit_result(bytes) + Weight::from_parts(2_000, 0)
+	);
+	assert_eq!(
+		call.weight_of_authorize(),
+		<() as WeightInfo>::authorise_result(bytes) + Weight::from_parts(2_000, 0)
 	);
 }

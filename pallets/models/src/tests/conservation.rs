@@ -148,12 +148,13 @@ fn take_act(act: Act, job: TrainingJobId, astray: bool) -> DispatchResult {
 		.and_then(|job| job.phase.assigned_worker().copied())
 		.map_or(POOR, Workers::operator);
 	let creator = record.map_or(POOR, |job| job.creator);
-	let by = |who| signed(if astray { POOR } else { who });
+	let right = |who| if astray { POOR } else { who };
+	let by = |who| signed(right(who));
 	match act {
 		Act::Assign => ModelsPallet::assign_training(signed(POOR), job),
-		Act::Start => ModelsPallet::start_training(by(operator), job),
-		Act::Decline => ModelsPallet::decline_training(by(operator), job),
-		Act::Deliver => ModelsPallet::deliver_training(by(operator), job, result()),
+		Act::Start => start(right(operator), job),
+		Act::Decline => decline(right(operator), job),
+		Act::Deliver => deliver(right(operator), job, result()),
 		Act::Cancel => ModelsPallet::cancel_training(by(creator), job),
 		Act::Dispute => ModelsPallet::dispute_training(
 			by(creator),

@@ -95,10 +95,7 @@ fn everything_due_should_be_served_later_when_blocks_were_full() {
 		let disputed = disputed_job();
 		begin_block_without_idle(60);
 		// Late parties are late, served or not.
-		assert_noop!(
-			ModelsPallet::deliver_training(RuntimeOrigin::signed(OPERATOR), running, result()),
-			Error::<Test>::TooLate
-		);
+		assert_noop!(deliver(OPERATOR, running, result()), Error::<Test>::TooLate);
 		assert_noop!(
 			ModelsPallet::cancel_training(RuntimeOrigin::signed(CREATOR), open),
 			Error::<Test>::TooLate

@@ -141,9 +141,8 @@ fn model_should_fall_silent_when_its_terms_end() {
 			assert_ok!(request(CREATOR, TrainingOrder { licence, ..order(base) }));
 		}
 		for job in [0, 1].map(openledger_primitives::TrainingJobId) {
-			let operator = RuntimeOrigin::signed(OPERATOR);
-			assert_ok!(ModelsPallet::start_training(operator.clone(), job));
-			assert_ok!(ModelsPallet::deliver_training(operator, job, result()));
+			assert_ok!(start(OPERATOR, job));
+			assert_ok!(deliver(OPERATOR, job, result()));
 		}
 		begin_block(1 + CHALLENGE + 1);
 		let owner = RuntimeOrigin::signed(CREATOR);

@@ -179,8 +179,8 @@ fn price_should_be_zero_when_model_is_not_commercial() {
 		Datanets::put(2, licence);
 		assert_ok!(request(CREATOR, TrainingOrder { commercial: false, licence, ..order(base) }));
 		let job = TrainingJobId(0);
-		assert_ok!(ModelsPallet::start_training(by(OPERATOR), job));
-		assert_ok!(ModelsPallet::deliver_training(by(OPERATOR), job, result()));
+		assert_ok!(start(OPERATOR, job));
+		assert_ok!(deliver(OPERATOR, job, result()));
 		begin_block(1 + CHALLENGE + 1);
 		let model = ModelId(0);
 		assert_noop!(

@@ -6,7 +6,11 @@ use frame_support::{
 	traits::{LockableCurrency, WithdrawReasons},
 };
 use openledger_primitives::{
-	jobs::JobOutcome, licence::LicenceTerms, traits::ModelRegistry, BaseModelId, ModelId, H256,
+	jobs::{FailureReason, JobOutcome},
+	licence::LicenceTerms,
+	training::TrainingResult,
+	traits::ModelRegistry,
+	BaseModelId, ModelId, H256,
 };
 
 #[test]
@@ -14,13 +18,13 @@ fn job_should_pay_worker_and_make_model_when_it_goes_well() {
 	ExtBuilder::default().build_and_execute(|| {
 		let job = new_job();
 		begin_block(3);
-		assert_ok!(ModelsPallet::start_training(RuntimeOrigin::signed(OPERATOR), job));
+		assert_ok!(start(OPERATOR, job));
 		assert_eq!(phase(job), Phase::Running { worker: WORKER, deliver_by: 3 + 40 });
 		System::assert_last_event(
 			Event::TrainingStarted { job, worker: WORKER, deliver_by: 43 }.into(),
 		);
 		begin_block(42);
-		assert_ok!(ModelsPallet::deliver_training(RuntimeOrigin::signed(OPERATOR), job, result()));
+		assert_ok!(deliver(OPERATOR, job, result()));
 		let settle_at = 42 + CHALLENGE;
 		assert_eq!(phase(job), Phase::Delivered { worker: WORKER, result: result(), settle_at });
 		assert_eq!(held(HoldReason::TrainingBudget, CREATOR), BUDGET);
@@ -58,6 +62,11 @@ fn job_should_pay_worker_and_make_model_when_it_goes_well() {
 		assert_eq!(record.job, job);
 		assert_eq!(record.created_at, settle_at);
 		assert!(ModelsPallet::served(model).is_none());
+		let files = ModelsPallet::files(model).unwrap();
+		assert_eq!(files.base.weights, H256::repeat_byte(1));
+		assert_eq!(files.base.tokenizer, H256::repeat_byte(200));
+		assert_eq!(files.adapter, result().adapter_hash);
+		assert_eq!(files.span_index, result().span_index_root);
 	});
 }
 
@@ -109,8 +118,9 @@ fn job_should_be_open_again_when_worker_declines() {
 	ExtBuilder::default().build_and_execute(|| {
 		let job = new_job();
 		begin_block(4);
-		assert_ok!(ModelsPallet::decline_training(RuntimeOrigin::signed(OPERATOR), job));
-		System::assert_last_event(Event::TrainingDeclined { job, worker: WORKER }.into());
+		assert_ok!(decline(OPERATOR, job));
+		let reason = FailureReason::DataUnavailable;
+		System::assert_last_event(Event::TrainingDeclined { job, worker: WORKER, reason }.into());
 		assert_eq!(phase(job), Phase::Open { expires_at: 4 + OPEN });
 		assert_eq!(Workers::outcomes(), vec![(WORKER, JobOutcome::Released)]);
 		assert_eq!(held(HoldReason::TrainingBudget, CREATOR), BUDGET);
@@ -125,10 +135,10 @@ fn job_should_end_when_all_assignments_are_declined() {
 	ExtBuilder::default().build_and_execute(|| {
 		let job = new_job();
 		for _ in 1..ASSIGNMENTS {
-			assert_ok!(ModelsPallet::decline_training(RuntimeOrigin::signed(OPERATOR), job));
+			assert_ok!(decline(OPERATOR, job));
 			assert_ok!(ModelsPallet::assign_training(RuntimeOrigin::signed(OTHER), job));
 		}
-		assert_ok!(ModelsPallet::decline_training(RuntimeOrigin::signed(OPERATOR), job));
+		assert_ok!(decline(OPERATOR, job));
 		assert_eq!(
 			phase(job),
 			Phase::TimedOut {
@@ -185,10 +195,7 @@ fn budget_should_come_back_when_worker_does_not_deliver() {
 	ExtBuilder::default().build_and_execute(|| {
 		let job = running_job();
 		begin_block(41);
-		assert_noop!(
-			ModelsPallet::deliver_training(RuntimeOrigin::signed(OPERATOR), job, result()),
-			Error::<Test>::TooLate
-		);
+		assert_noop!(deliver(OPERATOR, job, result()), Error::<Test>::TooLate);
 		assert_ok!(ModelsPallet::expire_training(RuntimeOrigin::signed(OTHER), job));
 		let cause = TimeoutCause::NotDelivered { worker: WORKER };
 		assert_eq!(
@@ -207,11 +214,7 @@ fn delivery_should_be_refused_when_it_names_no_adapter() {
 	ExtBuilder::default().build_and_execute(|| {
 		let job = running_job();
 		assert_noop!(
-			ModelsPallet::deliver_training(
-				RuntimeOrigin::signed(OPERATOR),
-				job,
-				TrainingResult { adapter_hash: H256::zero(), ..result() }
-			),
+			deliver(OPERATOR, job, TrainingResult { adapter_hash: H256::zero(), ..result() }),
 			Error::<Test>::EmptyResult
 		);
 	});
@@ -223,25 +226,15 @@ fn only_the_operator_should_act_for_the_worker() {
 		let job = new_job();
 		// Not even the stash: its key is not on the machine that works.
 		for stranger in [WORKER, CREATOR, OTHER] {
-			let origin = RuntimeOrigin::signed(stranger);
-			assert_noop!(
-				ModelsPallet::start_training(origin.clone(), job),
-				Error::<Test>::NotOperator
-			);
-			assert_noop!(ModelsPallet::decline_training(origin, job), Error::<Test>::NotOperator);
+			assert_noop!(start(stranger, job), Error::<Test>::NotOperator);
+			assert_noop!(decline(stranger, job), Error::<Test>::NotOperator);
 		}
 		// A key that was changed since the assignment signs from then on.
 		Workers::set_operator(WORKER, OTHER);
-		assert_noop!(
-			ModelsPallet::start_training(RuntimeOrigin::signed(OPERATOR), job),
-			Error::<Test>::NotOperator
-		);
-		assert_ok!(ModelsPallet::start_training(RuntimeOrigin::signed(OTHER), job));
-		assert_noop!(
-			ModelsPallet::deliver_training(RuntimeOrigin::signed(OPERATOR), job, result()),
-			Error::<Test>::NotOperator
-		);
-		assert_ok!(ModelsPallet::deliver_training(RuntimeOrigin::signed(OTHER), job, result()));
+		assert_noop!(start(OPERATOR, job), Error::<Test>::NotOperator);
+		assert_ok!(start(OTHER, job));
+		assert_noop!(deliver(OPERATOR, job, result()), Error::<Test>::NotOperator);
+		assert_ok!(deliver(OTHER, job, result()));
 	});
 }
 
@@ -265,8 +258,8 @@ fn model_should_keep_terms_of_order_when_settled() {
 		let licence = LicenceTerms { revenue_share: 300, share_alike: true, ..LicenceTerms::OPEN };
 		assert_ok!(request(CREATOR, TrainingOrder { licence, commercial: false, ..order(base) }));
 		let job = openledger_primitives::TrainingJobId(0);
-		assert_ok!(ModelsPallet::start_training(RuntimeOrigin::signed(OPERATOR), job));
-		assert_ok!(ModelsPallet::deliver_training(RuntimeOrigin::signed(OPERATOR), job, result()));
+		assert_ok!(start(OPERATOR, job));
+		assert_ok!(deliver(OPERATOR, job, result()));
 		begin_block(1 + CHALLENGE);
 		assert_ok!(ModelsPallet::settle_training(RuntimeOrigin::signed(CREATOR), job));
 		let model = ModelsPallet::model(ModelId(0)).unwrap();

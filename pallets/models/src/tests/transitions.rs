@@ -96,10 +96,10 @@ fn job_in(stage: Stage) -> TrainingJobId {
 		Stage::TimedOut => {
 			let job = new_job();
 			for _ in 1..ASSIGNMENTS {
-				assert_ok!(ModelsPallet::decline_training(RuntimeOrigin::signed(OPERATOR), job));
+				assert_ok!(decline(OPERATOR, job));
 				assert_ok!(ModelsPallet::assign_training(RuntimeOrigin::signed(OTHER), job));
 			}
-			assert_ok!(ModelsPallet::decline_training(RuntimeOrigin::signed(OPERATOR), job));
+			assert_ok!(decline(OPERATOR, job));
 			job
 		},
 		Stage::Cancelled => {
@@ -132,9 +132,9 @@ fn make(call: Call, who: AccountId, job: TrainingJobId) -> DispatchResult {
 	let origin = RuntimeOrigin::signed(who);
 	match call {
 		Call::Assign => ModelsPallet::assign_training(origin, job),
-		Call::Start => ModelsPallet::start_training(origin, job),
-		Call::Decline => ModelsPallet::decline_training(origin, job),
-		Call::Deliver => ModelsPallet::deliver_training(origin, job, result()),
+		Call::Start => start(who, job),
+		Call::Decline => decline(who, job),
+		Call::Deliver => deliver(who, job, result()),
 		Call::Cancel => ModelsPallet::cancel_training(origin, job),
 		Call::Dispute => {
 			ModelsPallet::dispute_training(origin, job, DisputeReason::IndexFalse, H256::zero())

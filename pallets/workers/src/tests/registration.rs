@@ -18,7 +18,10 @@ fn register(
 }
 
 fn signs_for(stash: AccountId, who: AccountId) -> bool {
-	<WorkersPallet as WorkerPool<AccountId>>::is_operator(&stash, &who)
+	let is_operator = <WorkersPallet as WorkerPool<AccountId>>::is_operator(&stash, &who);
+	let stash_of = <WorkersPallet as WorkerPool<AccountId>>::stash_of(&who);
+	assert_eq!(stash_of == Some(stash), is_operator, "asked either way");
+	is_operator
 }
 
 #[test]

@@ -4,32 +4,36 @@
 use super::*;
 use crate::{Attribution, Datanets, Inference, Models, Workers};
 use frame_support::{assert_ok, traits::fungible::InspectHold, BoundedVec};
+use openledger_pallet_support::operator::refusal;
 use openledger_primitives::{
-	claim::{AttributionClaim, ContributionShare, CLAIM_PARTS},
-	jobs::JobKind,
+	claim::{AttributionClaim, CLAIM_PARTS},
+	content::{content_hash, Content},
+	contribution::{ContributionContent, SaltedRecord},
+	jobs::{FailureReason, JobKind},
 	licence::LicenceTerms,
-	merkle,
 	receipt::{ExecutionMode, InferenceReceipt, Prices},
 	record,
 	shares::FeeSplit,
+	span::{evidence_root, shares_of, MatchedSpan, MIN_SPAN_WORDS},
+	training::{Metrics, TrainingResult},
 	traits::TrainingSources,
+	worker_api::InferenceAnswer,
 	BaseModelId, ContributionId, DatanetId, DatanetVersion, ModelId, RequestId, TrainingJobId,
 	H256,
 };
 use openledger_runtime_common::units::{MILLI_OPEN, OPEN};
 use pallet_datanets::{AccessPolicy, DatanetKind, DatanetTerms, Verdict};
-use pallet_inference::Content;
-use pallet_models::{Metrics, TrainingResult};
 use pallet_workers::types::Capabilities;
 use proptest::prelude::*;
+use sp_runtime::transaction_validity::InvalidTransaction;
 use Sr25519Keyring::{Alice, AliceStash, Bob, BobStash, Charlie, Dave, Eve, Ferdie};
 
 const DATANET: DatanetId = DatanetId(0);
-const BASE: BaseModelId = BaseModelId(0);
-const MODEL: ModelId = ModelId(0);
+pub(super) const BASE: BaseModelId = BaseModelId(0);
+pub(super) const MODEL: ModelId = ModelId(0);
 const PRICES: Prices = Prices { input_per_1000: 10 * MILLI_OPEN, output_per_1000: 30 * MILLI_OPEN };
 
-fn sudo(call: impl Into<RuntimeCall>) {
+pub(super) fn sudo(call: impl Into<RuntimeCall>) {
 	submit_ok(Alice, pallet_sudo::Call::sudo { call: Box::new(call.into()) });
 }
 
@@ -38,8 +42,17 @@ fn free(who: Sr25519Keyring) -> Balance {
 	System::account(who.to_account_id()).data.free
 }
 
+/// The records of a contribution: one.
+pub(super) fn contribution(index: u32) -> ContributionContent {
+	let question = ["Who signs the permit?", "How long does it take?", "What does it cost?"];
+	let text = question[index as usize % question.len()];
+	let canonical =
+		record::canonical_fields(&[("question", text), ("answer", "A month.")]).unwrap();
+	ContributionContent { records: vec![SaltedRecord { salt: [index as u8; 32], canonical }] }
+}
+
 /// Alice's datanet with one contribution each of Bob and Charlie, in its first version.
-fn contribute() {
+pub(super) fn contribute() {
 	submit_ok(
 		Alice,
 		pallet_datanets::Call::create_datanet {
@@ -55,23 +68,18 @@ fn contribute() {
 			},
 		},
 	);
-	for (index, (who, text)) in
-		[(Bob, "Who signs the permit?"), (Charlie, "How long does it take?")]
-			.into_iter()
-			.enumerate()
-	{
-		let canonical =
-			record::canonical_fields(&[("question", text), ("answer", "A month.")]).unwrap();
-		let leaf = record::record_leaf(&[index as u8; 32], &canonical);
+	for (index, who) in [Bob, Charlie].into_iter().enumerate() {
+		let content = contribution(index as u32);
+		let commitment = content.commitment().unwrap();
 		submit_ok(
 			who,
 			pallet_datanets::Call::contribute {
 				datanet: DATANET,
-				root: merkle::root(&[leaf]).unwrap(),
-				records: 1,
-				bytes: canonical.len() as u64,
-				content: H256::repeat_byte(2),
-				salts: H256::repeat_byte(3),
+				root: commitment.root,
+				records: commitment.records,
+				bytes: commitment.bytes,
+				content: content_hash(&content.encode()),
+				salts: commitment.salts,
 			},
 		);
 		let held = Balances::total_balance_on_hold(&who.to_account_id());
@@ -86,7 +94,7 @@ fn contribute() {
 }
 
 /// A base model, and Dave's worker for it with Eve as its operator key.
-fn offer_work() {
+pub(super) fn offer_work() {
 	submit_ok(
 		Dave,
 		pallet_models::Call::register_base_model {
@@ -122,8 +130,22 @@ fn offer_work() {
 	submit_ok(Eve, pallet_workers::Call::accept_operator { stash: Dave.to_account_id() });
 }
 
+pub(super) fn training_result() -> TrainingResult {
+	TrainingResult {
+		adapter_hash: H256::repeat_byte(7),
+		span_index_root: H256::repeat_byte(8),
+		influence_root: H256::repeat_byte(9),
+		metrics: Metrics {
+			heldout_loss_before_micro: 2_100_000,
+			heldout_loss_after_micro: 1_700_000,
+			trained_tokens: 10_000,
+			steps: 40,
+		},
+	}
+}
+
 /// Ferdie's model, trained by Dave's worker on Alice's datanet for 50 OPEN, and published.
-fn train() {
+pub(super) fn train() {
 	const BUDGET: Balance = 50 * OPEN;
 	// A day is long for a test: governance shortens the time to dispute.
 	sudo(pallet_parameters::Call::set_parameter {
@@ -150,24 +172,17 @@ fn train() {
 		},
 	);
 	let job = TrainingJobId(0);
-	submit_ok(Eve, pallet_models::Call::start_training { job });
-	submit_ok(
-		Eve,
-		pallet_models::Call::deliver_training {
-			job,
-			result: TrainingResult {
-				adapter_hash: H256::repeat_byte(7),
-				span_index_root: H256::repeat_byte(8),
-				influence_root: H256::repeat_byte(9),
-				metrics: Metrics {
-					heldout_loss_before_micro: 2_100_000,
-					heldout_loss_after_micro: 1_700_000,
-					trained_tokens: 10_000,
-					steps: 40,
-				},
-			},
-		},
-	);
+	let (attempt, operator) = (1, Eve.to_account_id());
+	let signature = sign(Eve, Models::start_message(job, attempt));
+	report_ok(pallet_models::Call::start_training {
+		job,
+		attempt,
+		operator: operator.clone(),
+		signature,
+	});
+	let result = training_result();
+	let signature = sign(Eve, Models::delivery_message(job, attempt, &result));
+	report_ok(pallet_models::Call::deliver_training { job, attempt, result, operator, signature });
 	// Settled by the agenda, without anybody asking.
 	run_blocks(4);
 	assert_eq!(Balances::total_balance(&Dave.to_account_id()), before.1 + BUDGET);
@@ -175,7 +190,7 @@ fn train() {
 	submit_ok(Ferdie, pallet_models::Call::publish_model { model: MODEL, prices: PRICES });
 }
 
-fn ask(who: Sr25519Keyring) -> RequestId {
+pub(super) fn ask(who: Sr25519Keyring) -> RequestId {
 	submit_ok(
 		who,
 		pallet_inference::Call::request_inference {
@@ -194,17 +209,23 @@ fn prompt() -> Content {
 	Content::Bytes(BoundedVec::truncate_from(b"Who signs the permit?".to_vec()))
 }
 
-fn answer(request: RequestId, parts: &[(u32, u32)]) -> pallet_inference::Call<Runtime> {
+/// What a worker says in answer to [`ask`]: it shows one span of each contribution, with gains that
+/// are the shares when they sum to a million.
+pub(super) fn answered(request: RequestId, gains: &[(u32, u32)]) -> InferenceAnswer {
 	let answer = Content::Bytes(BoundedVec::truncate_from(b"The mayor.".to_vec()));
-	let shares = parts
-		.iter()
-		.map(|(index, parts)| ContributionShare {
+	let spans: Vec<MatchedSpan> = (0..)
+		.zip(gains)
+		.map(|(number, (index, gain))| MatchedSpan {
 			contribution: ContributionId { datanet: DATANET, index: *index },
-			parts: *parts,
+			leaf: contribution(*index).records[0].leaf(),
+			proof: contribution(*index).tree().unwrap().prove(0).unwrap(),
+			answer_start: number * MIN_SPAN_WORDS,
+			record_start: 0,
+			words: MIN_SPAN_WORDS,
+			gain_micro: *gain,
 		})
 		.collect();
-	pallet_inference::Call::submit_result {
-		request,
+	InferenceAnswer {
 		receipt: InferenceReceipt {
 			request,
 			model: MODEL,
@@ -218,11 +239,26 @@ fn answer(request: RequestId, parts: &[(u32, u32)]) -> pallet_inference::Call<Ru
 			request,
 			model: MODEL,
 			answer_hash: answer.hash(),
-			evidence_root: H256::repeat_byte(10),
-			shares: BoundedVec::truncate_from(shares),
+			evidence_root: evidence_root(&spans),
+			shares: shares_of(&spans),
+			spans: BoundedVec::truncate_from(spans),
 		},
 		answer,
 	}
+}
+
+/// The report of an answer, as an operator signs it.
+fn signed_answer(who: Sr25519Keyring, answer: InferenceAnswer) -> pallet_inference::Call<Runtime> {
+	let InferenceAnswer { receipt, answer, claim } = answer;
+	let request = claim.request;
+	let message = Inference::result_message(request, &receipt, &answer, &claim);
+	let (operator, signature) = (who.to_account_id(), sign(who, message));
+	pallet_inference::Call::submit_result { request, receipt, answer, claim, operator, signature }
+}
+
+/// The report of [`answered`] by Eve.
+fn answer(request: RequestId, gains: &[(u32, u32)]) -> pallet_inference::Call<Runtime> {
+	signed_answer(Eve, answered(request, gains))
 }
 
 #[test]
@@ -237,7 +273,7 @@ fn answer_should_pay_everybody_who_caused_it() {
 		assert_eq!(Balances::total_balance_on_hold(&AliceStash.to_account_id()), held);
 		let before = free(AliceStash);
 
-		submit_ok(Eve, answer(request, &[(0, 750_000), (1, 250_000)]));
+		report_ok(answer(request, &[(0, 750_000), (1, 250_000)]));
 
 		let fee = PRICES.fee(60, 7).unwrap();
 		assert_eq!(Balances::total_balance_on_hold(&AliceStash.to_account_id()), 0);
@@ -274,40 +310,106 @@ fn answer_should_pay_everybody_who_caused_it() {
 }
 
 #[test]
-fn delivering_an_answer_should_cost_the_operator_nothing() {
+fn operator_should_need_no_open_and_no_account_to_report() {
 	Chain::development().tell(|| {
 		contribute();
 		offer_work();
+		// What it had for its first transaction goes, and the account with it.
+		submit_ok(
+			Eve,
+			pallet_balances::Call::transfer_all {
+				dest: Dave.to_account_id().into(),
+				keep_alive: false,
+			},
+		);
+		assert!(!System::account_exists(&Eve.to_account_id()));
 		train();
 		let request = ask(AliceStash);
-		let before = Balances::total_balance(&Eve.to_account_id());
-		submit_ok(Eve, answer(request, &[(0, CLAIM_PARTS)]));
-		assert_eq!(Balances::total_balance(&Eve.to_account_id()), before);
+		report_ok(answer(request, &[(0, CLAIM_PARTS)]));
+		assert!(Attribution::explain(request).is_some());
+		assert!(!System::account_exists(&Eve.to_account_id()));
 	});
 }
 
 #[test]
-fn result_should_be_refused_when_it_is_forged_or_replayed() {
+fn result_should_not_get_into_a_block_when_it_is_forged_or_replayed() {
 	Chain::development().tell(|| {
 		contribute();
 		offer_work();
 		train();
 		let request = ask(AliceStash);
-		let refused = |who, call: pallet_inference::Call<Runtime>| {
-			submit(who, call).unwrap().expect_err("the result is refused")
+		let held = Balances::total_balance_on_hold(&AliceStash.to_account_id());
+		let refused = |call, why: InvalidTransaction| {
+			assert_eq!(report(call), Err(why.into()));
 		};
-		// Not the operator; shares that do not sum; a contribution that the model never saw.
-		refused(BobStash, answer(request, &[(0, CLAIM_PARTS)]));
-		refused(Eve, answer(request, &[(0, CLAIM_PARTS - 1)]));
-		refused(Eve, answer(request, &[(2, CLAIM_PARTS)]));
+		let custom = InvalidTransaction::Custom;
+		let settlement = |error: pallet_attribution::Error<Runtime>| {
+			custom(refusal::SETTLEMENT + error.encode()[0])
+		};
+		let change = |change: fn(&mut InferenceAnswer)| {
+			let mut answer = answered(request, &[(0, 500_000), (1, 500_000)]);
+			change(&mut answer);
+			signed_answer(Eve, answer)
+		};
+		refused(
+			signed_answer(BobStash, answered(request, &[(0, CLAIM_PARTS)])),
+			custom(refusal::NOT_OPERATOR),
+		);
+		refused(
+			change(|it| it.claim.shares[0].parts += 1),
+			settlement(pallet_attribution::Error::SharesNotWhole),
+		);
+		refused(
+			change(|it| {
+				let first = it.claim.shares.remove(0);
+				it.claim.shares.try_push(first).unwrap();
+			}),
+			settlement(pallet_attribution::Error::SharesNotSorted),
+		);
+		refused(
+			change(|it| it.claim.evidence_root = H256::zero()),
+			settlement(pallet_attribution::Error::WrongEvidenceRoot),
+		);
+		// A record that nobody contributed, and a contribution that the model never saw.
+		let forged = |forge: fn(&mut MatchedSpan)| {
+			let mut answer = answered(request, &[(0, CLAIM_PARTS)]);
+			let mut spans = answer.claim.spans.into_inner();
+			forge(&mut spans[0]);
+			answer.claim.evidence_root = evidence_root(&spans);
+			answer.claim.shares = shares_of(&spans);
+			answer.claim.spans = BoundedVec::truncate_from(spans);
+			signed_answer(Eve, answer)
+		};
+		refused(
+			forged(|span| span.leaf = H256::repeat_byte(1)),
+			settlement(pallet_attribution::Error::SpanNotInContribution),
+		);
+		refused(
+			forged(|span| span.contribution.index = 1),
+			settlement(pallet_attribution::Error::SpanNotInContribution),
+		);
+		refused(
+			answer(request, &[(2, CLAIM_PARTS)]),
+			settlement(pallet_attribution::Error::ContributionNotInModel),
+		);
+		// Signed by the operator, and changed on the way.
+		let mut tampered = answer(request, &[(0, CLAIM_PARTS)]);
+		if let pallet_inference::Call::submit_result { receipt, .. } = &mut tampered {
+			receipt.output_tokens += 1;
+		}
+		refused(tampered, InvalidTransaction::BadProof);
+		// As an ordinary transaction of the operator it is nobody's.
+		let signed = submit(Eve, answer(request, &[(0, CLAIM_PARTS)])).unwrap();
+		assert_eq!(signed.unwrap_err(), sp_runtime::DispatchError::BadOrigin);
 		assert_eq!(
 			Balances::total_balance_on_hold(&AliceStash.to_account_id()),
-			PRICES.fee(100, 200).unwrap(),
+			held,
 			"nothing moved"
 		);
-		submit_ok(Eve, answer(request, &[(0, CLAIM_PARTS)]));
+
+		report_ok(answer(request, &[(0, CLAIM_PARTS)]));
 		let unpaid = Attribution::unpaid(Bob.to_account_id());
-		refused(Eve, answer(request, &[(0, CLAIM_PARTS)]));
+		refused(answer(request, &[(0, CLAIM_PARTS)]), custom(refusal::WRONG_PHASE));
 		assert_eq!(Attribution::unpaid(Bob.to_account_id()), unpaid);
 	});
 }
@@ -328,7 +430,7 @@ fn worker_that_never_answers_should_cost_the_requester_nothing() {
 		let worker = Workers::worker(Dave.to_account_id()).unwrap();
 		assert_eq!(worker.strikes, 1);
 		assert!(worker.bond < bond, "and the worker a little");
-		assert!(submit(Eve, answer(request, &[(0, CLAIM_PARTS)])).unwrap().is_err());
+		assert!(report(answer(request, &[(0, CLAIM_PARTS)])).is_err());
 	});
 }
 
@@ -401,19 +503,21 @@ fn take(step: Step, requests: &[RequestId]) -> bool {
 		)),
 		Step::Answer { which, first } => pick(which).is_some_and(|request| {
 			let parts = [(0, first), (1, CLAIM_PARTS - first)];
-			applied(submit(Eve, answer(request, &parts)))
+			applied(report(answer(request, &parts)))
 		}),
 		Step::Unattributed { which } => {
-			pick(which).is_some_and(|request| applied(submit(Eve, answer(request, &[]))))
+			pick(which).is_some_and(|request| applied(report(answer(request, &[]))))
 		},
 		Step::Fail { which } => pick(which).is_some_and(|request| {
-			applied(submit(
-				Eve,
-				pallet_inference::Call::report_failure {
-					request,
-					reason: pallet_inference::FailureReason::EngineFault,
-				},
-			))
+			let reason = FailureReason::EngineFault;
+			let signature = sign(Eve, Inference::failure_message(request, reason));
+			let operator = Eve.to_account_id();
+			applied(report(pallet_inference::Call::report_failure {
+				request,
+				reason,
+				operator,
+				signature,
+			}))
 		}),
 		Step::Claim(who) => {
 			let owners = [Bob, Charlie, Dave, Ferdie];
@@ -473,7 +577,7 @@ proptest! {
 			offer_work();
 			train();
 			let request = ask(AliceStash);
-			submit_ok(Eve, answer(request, &[(0, 1), (1, CLAIM_PARTS - 1)]));
+			report_ok(answer(request, &[(0, 1), (1, CLAIM_PARTS - 1)]));
 			for step in steps {
 				let requests: Vec<_> = [AliceStash, BobStash, Ferdie, Bob]
 					.into_iter()

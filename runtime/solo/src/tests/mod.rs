@@ -5,6 +5,8 @@
 mod evm;
 mod genesis;
 mod journeys;
+mod market;
+mod offchain;
 
 use crate::{
 	genesis::preset, system, Balances, Executive, Hash, Header, Runtime, RuntimeCall,
@@ -12,6 +14,7 @@ use crate::{
 };
 use codec::Encode;
 use frame_support::{genesis_builder_helper::build_state, traits::fungible::Inspect};
+use frame_system::offchain::CreateAuthorizedTransaction;
 use openledger_runtime_common::{
 	evm::SetOrigin, supply::TOTAL_SUPPLY, units::SLOT_MILLIS, AccountId, Balance,
 };
@@ -143,6 +146,29 @@ fn signed(who: Sr25519Keyring, call: RuntimeCall) -> UncheckedExtrinsic {
 	let signature = MultiSignature::Sr25519(payload.using_encoded(|bytes| who.sign(bytes)));
 	sp_runtime::generic::UncheckedExtrinsic::new_signed(call, account.into(), signature, extensions)
 		.into()
+}
+
+/// Applies a call that authorises itself to the open block, as a transaction that nobody signs.
+fn report(call: impl Into<RuntimeCall>) -> ApplyExtrinsicResult {
+	Executive::apply_extrinsic(general(call.into()))
+}
+
+/// As [`report`], for a call that must succeed.
+fn report_ok(call: impl Into<RuntimeCall>) {
+	let call = call.into();
+	let shown = format!("{call:?}");
+	if let Err(error) = report(call).expect("the report is let in") {
+		panic!("{shown} failed: {error:?}");
+	}
+}
+
+fn general(call: RuntimeCall) -> UncheckedExtrinsic {
+	<Runtime as CreateAuthorizedTransaction<RuntimeCall>>::create_authorized_transaction(call)
+}
+
+/// The signature of a development key under a report.
+fn sign(who: Sr25519Keyring, message: Hash) -> MultiSignature {
+	MultiSignature::Sr25519(who.sign(message.as_bytes()))
 }
 
 /// What an account can spend.

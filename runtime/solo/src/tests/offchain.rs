@@ -1,0 +1,169 @@
+//! The whole way of a request and of a training job through a node, with the real pallets: from the
+//! block to the worker, and from the worker's report, signed by the keystore, back into a block.
+
+use super::{journeys::*, *};
+use crate::{Attribution, Inference, Models};
+use codec::Decode;
+use frame_support::{
+	storage::{transactional::with_transaction_unchecked, TransactionOutcome},
+	traits::OffchainWorker,
+};
+use openledger_pallet_support::offchain::testing::Node;
+use openledger_primitives::{
+	content::content_hash,
+	training::TrainingResult,
+	traits::TrainingSources,
+	worker_api::{JobKey, Report, Work, MAX_ORDER_BYTES},
+	ContributionId, DatanetId, DatanetVersion, TrainingJobId,
+};
+use openledger_runtime_common::units::OPEN;
+use sp_runtime::transaction_validity::{TransactionSource, TransactionValidity};
+use Sr25519Keyring::{AliceStash, Bob, Eve, Ferdie};
+
+/// Everything that the offchain workers of all pallets do after the open block.
+fn work() {
+	crate::AllPalletsWithSystem::offchain_worker(System::block_number());
+}
+
+/// Takes what was submitted out of the pool, asks whether nodes would pass it on, and puts it into the
+/// open block.
+fn include_what_was_submitted(node: &Node) -> usize {
+	let transactions = node.take_transactions();
+	for bytes in &transactions {
+		let extrinsic = UncheckedExtrinsic::decode(&mut bytes.as_slice()).expect("it is whole");
+		let valid = validate(extrinsic.clone()).expect("every node takes it");
+		assert!(valid.propagate);
+		assert_eq!(valid.provides.len(), 1);
+		assert!(valid.requires.is_empty());
+		Executive::apply_extrinsic(extrinsic).expect("it is valid").expect("it succeeds");
+	}
+	transactions.len()
+}
+
+/// What a node's pool asks about a transaction. It begins a block for it, which is taken back.
+fn validate(extrinsic: UncheckedExtrinsic) -> TransactionValidity {
+	let (external, hash) = (TransactionSource::External, System::parent_hash());
+	with_transaction_unchecked(|| {
+		TransactionOutcome::Rollback(Executive::validate_transaction(external, extrinsic, hash))
+	})
+}
+
+/// A story on a development chain whose node has Eve's operator key and a worker.
+fn tell(story: impl FnOnce(Node)) {
+	let mut chain = Chain::development();
+	let node = Node::around(&mut chain.externalities);
+	node.insert_key("//Eve");
+	chain.tell(|| story(node));
+}
+
+fn genesis() -> Hash {
+	System::block_hash(0)
+}
+
+#[test]
+fn request_should_be_answered_through_the_node() {
+	tell(|node| {
+		contribute();
+		offer_work();
+		train();
+		let request = ask(AliceStash);
+		let id = JobKey::Inference(request).id(genesis());
+		work();
+		let order = node.worker().orders.pop().expect("the request is ordered");
+		assert_eq!(order.id, id);
+		let Work::Inference(order) = order.work else { panic!("an answer is ordered") };
+		assert_eq!(order.adapter, training_result().adapter_hash);
+		assert_eq!(order.span_index, training_result().span_index_root);
+		assert_eq!(order.base.weights, Models::base_model(BASE).unwrap().weights_hash);
+
+		let eve = Balances::total_balance(&Eve.to_account_id());
+		node.let_report(id, &Report::Answered(answered(request, &[(0, 600_000), (1, 400_000)])));
+		run_blocks(1);
+		work();
+		run_blocks(1);
+		assert_eq!(include_what_was_submitted(&node), 1);
+		let why = Attribution::explain(request).expect("it is settled");
+		assert_eq!(why.datanets[0].contributions[0].owner, Bob.to_account_id());
+		assert_eq!(Inference::open_requests(AliceStash.to_account_id()), vec![]);
+		assert_eq!(Balances::total_balance(&Eve.to_account_id()), eve, "for nothing");
+	});
+}
+
+#[test]
+fn answer_should_not_leave_the_node_when_its_evidence_is_false() {
+	tell(|node| {
+		contribute();
+		offer_work();
+		train();
+		let request = ask(AliceStash);
+		let id = JobKey::Inference(request).id(genesis());
+		let mut answer = answered(request, &[(0, 600_000), (1, 400_000)]);
+		answer.claim.spans[1].leaf = Hash::repeat_byte(1);
+		node.let_report(id, &Report::Answered(answer));
+		work();
+		assert!(node.take_transactions().is_empty());
+		// A contribution that is there, and not in the model.
+		node.let_report(id, &Report::Answered(answered(request, &[(2, 1_000_000)])));
+		run_blocks(2);
+		work();
+		assert!(node.take_transactions().is_empty());
+	});
+}
+
+#[test]
+fn model_should_be_trained_through_the_node() {
+	tell(|node| {
+		contribute();
+		offer_work();
+		let datanet = DatanetId(0);
+		submit_ok(
+			Ferdie,
+			pallet_models::Call::request_training {
+				base: BASE,
+				sources: TrainingSources::truncate_from(vec![DatanetVersion {
+					datanet,
+					version: 0,
+				}]),
+				spec_hash: Hash::repeat_byte(6),
+				licence: openledger_primitives::licence::LicenceTerms::OPEN,
+				commercial: true,
+				budget: 50 * OPEN,
+				training_blocks: 1_000,
+			},
+		);
+		let job = TrainingJobId(0);
+		let id = JobKey::Training { job, attempt: 1 }.id(genesis());
+		work();
+		let order = node.worker().orders.pop().expect("the job is ordered");
+		assert_eq!(order.id, id);
+		assert!(order.encoded_size() < MAX_ORDER_BYTES);
+		let Work::Training(order) = order.work else { panic!("training is ordered") };
+		assert_eq!(order.sources.len(), 2);
+		for (index, source) in (0..).zip(&order.sources) {
+			// What the chain says of a contribution is what its blob says of itself.
+			let content = contribution(index);
+			let commitment = content.commitment().unwrap();
+			assert_eq!(source.id, ContributionId { datanet, index });
+			assert_eq!(source.content, content_hash(&content.encode()));
+			assert_eq!((source.root, source.records), (commitment.root, commitment.records));
+		}
+
+		node.let_report(id, &Report::Running { permille: 10 });
+		run_blocks(1);
+		work();
+		run_blocks(1);
+		assert_eq!(include_what_was_submitted(&node), 1);
+		let phase = || Models::job(job).unwrap().phase;
+		assert!(matches!(phase(), pallet_models::Phase::Running { .. }));
+
+		node.let_report(id, &Report::Trained(training_result()));
+		run_blocks(1);
+		work();
+		run_blocks(1);
+		assert_eq!(include_what_was_submitted(&node), 1);
+		assert!(matches!(
+			phase(),
+			pallet_models::Phase::Delivered { result: TrainingResult { .. }, .. }
+		));
+	});
+}

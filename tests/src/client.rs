@@ -274,17 +274,6 @@ impl Client {
 		}
 	}
 
-	/// What a view function of a pallet says as of the last final block.
-	pub async fn view(&self, pallet: &str, function: &str, arguments: Vec<Value>) -> Value {
-		let block = self.chain().await.at_current_block().await.expect("there is a final block");
-		let call = dynamic::view_function_call::<_, Value>(pallet, function, arguments);
-		block
-			.view_functions()
-			.call(call)
-			.await
-			.unwrap_or_else(|error| panic!("{pallet}.{function} cannot be called: {error}"))
-	}
-
 	/// Everything that happened in a final block.
 	pub async fn events(&self, height: u64) -> Vec<Event> {
 		let events = self.raw_events(height).await;

@@ -8,15 +8,23 @@
 //! is printed when a test fails. One network runs at a time on a machine, however the tests are started.
 
 pub mod client;
+mod command_line;
+mod hostile_worker;
+mod market;
 mod network;
 mod node;
 pub mod release;
 mod wait;
+mod worker;
 
 pub use client::{Call, Client, Event, Receipt, Refusal};
+pub use command_line::{CommandLine, Ended};
+pub use hostile_worker::{HostileWorker, Manners};
+pub use market::Market;
 pub use network::Network;
 pub use node::Node;
 pub use wait::{step, until};
+pub use worker::{free_port, Worker};
 
 /// One OPEN in planks.
 pub const OPEN: u128 = 1_000_000_000_000;

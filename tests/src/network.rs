@@ -1,6 +1,12 @@
 //! Several nodes of one chain.
 
-use std::{env, fs::File, process::Command, time::Duration};
+use std::{
+	env,
+	fs::{self, File},
+	path::{Path, PathBuf},
+	process::Command,
+	time::{Duration, UNIX_EPOCH},
+};
 
 use futures::future::join_all;
 use tempfile::NamedTempFile;
@@ -20,15 +26,21 @@ const FINALITY_LIMIT: Duration = Duration::from_secs(30);
 pub struct Network {
 	// Before the lock: fields are dropped in order, and the next network waits for the lock.
 	nodes: Vec<Node>,
-	specification: NamedTempFile,
+	specification: PathBuf,
 	_turn: File,
 }
 
 impl Network {
 	/// A development chain with one validator, called `alice`.
 	pub async fn dev() -> Self {
+		Self::dev_with(&[]).await
+	}
+
+	/// The same, with more said to its node.
+	pub async fn dev_with(arguments: &[&str]) -> Self {
 		let mut network = Self::empty("dev");
-		network.join("alice", &["--alice", "--validator", "--force-authoring"]).await;
+		let common = ["--alice", "--validator", "--force-authoring"];
+		network.join("alice", &[&common, arguments].concat()).await;
 		network
 	}
 
@@ -65,8 +77,7 @@ impl Network {
 
 	/// Starts several nodes at the same time.
 	async fn join_together(&mut self, newcomers: &[(&str, &[&str])]) {
-		let mut common =
-			vec!["--chain".to_owned(), self.specification.path().display().to_string()];
+		let mut common = vec!["--chain".to_owned(), self.specification.display().to_string()];
 		for node in self.running() {
 			common.extend(["--bootnodes".to_owned(), node.client().address().await]);
 		}
@@ -113,19 +124,29 @@ impl Network {
 	}
 }
 
-/// Makes the specification that all nodes of a chain start from, with its genesis state, as operators do
-/// it. Every start of a node from a name makes that state anew, which takes as long as everything else.
-fn specification(chain: &str) -> NamedTempFile {
-	let file = NamedTempFile::with_suffix(".json")
+/// The specification that all nodes of a chain start from, with its genesis state, as operators make
+/// it. That takes as long as everything else, so it is made once for each build of the node.
+fn specification(chain: &str) -> PathBuf {
+	let binary = binary();
+	let built = fs::metadata(&binary).and_then(|file| file.modified());
+	let built = built.unwrap_or_else(|error| panic!("{}: {error}", binary.display()));
+	let age = built.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+	let path = binary.with_file_name(format!("openledger-{chain}-{age}.json"));
+	if path.is_file() {
+		return path;
+	}
+	let folder = path.parent().unwrap_or(Path::new("."));
+	let file = NamedTempFile::new_in(folder)
 		.unwrap_or_else(|error| panic!("no file for a specification: {error}"));
-	let export = Command::new(binary())
+	let export = Command::new(&binary)
 		.args(["export-chain-spec", "--raw", "--chain", chain, "--output"])
 		.arg(file.path())
 		.output()
 		.unwrap_or_else(|error| panic!("the node cannot be started: {error}"));
 	let said = String::from_utf8_lossy(&export.stderr);
 	assert!(export.status.success(), "there is no specification of {chain}: {said}");
-	file
+	file.persist(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+	path
 }
 
 /// Waits until no other network runs on this machine: its cores are few and slots are short. A file,

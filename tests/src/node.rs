@@ -52,6 +52,8 @@ impl Node {
 
 		let binary = binary();
 		let process = Command::new(&binary)
+			// To compile a runtime takes each node ten seconds; all of them start from few runtimes.
+			.env("OPENLEDGER_RUNTIME_CACHE", binary.with_file_name("compiled-runtimes"))
 			.arg("--base-path")
 			.arg(self.directory.path())
 			// Ports that the system chooses: none can be taken.

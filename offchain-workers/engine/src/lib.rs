@@ -1,0 +1,64 @@
+//! Inference engine for Llama-architecture models, on [`burn`].
+//!
+//! A [`Model`] is loaded once from a GGUF file or a Hugging Face directory and answers any number
+//! of requests, each with its own LoRA [`Adapter`] or with none. The same forward pass serves
+//! generation and fine-tuning: LoRA weights that require gradients keep their graph.
+//!
+//! | file | what it is about |
+//! |---|---|
+//! | [`config`] | dimensions of a Llama model, checked |
+//! | [`gguf`], [`quantization`], `llama_gguf` | the GGUF container, its number formats, a Llama model in it |
+//! | [`tensor_file`], `huggingface` | safetensors files, a Llama model in a Hugging Face directory |
+//! | [`tokenizer`], [`text`], [`chat`] | token ids, text with the bytes that each token contributed, chat templates |
+//! | [`weights`], `rotary`, `forward`, [`kv_cache`], [`model`] | the forward pass |
+//! | [`lora`], [`peft`], `peft_config` | adapters in memory and in PEFT's format |
+//! | [`random`], [`sampling`], [`generate`] | choosing tokens, log-probabilities, stop conditions |
+//! | [`tiny`] | writes a small random model, for tests of this and other crates |
+//!
+//! *Invariants.* This crate knows neither the chain nor HTTP: no account, price, job or socket.
+//! It never follows a path that a model or adapter file names, never executes anything from one
+//! (chat templates run in a sandbox with a bounded number of steps), and allocates only what the
+//! bytes actually present in a file justify. Bad input ends in a named error, not in a panic.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
+
+pub mod chat;
+pub mod config;
+pub mod error;
+mod forward;
+pub mod generate;
+pub mod gguf;
+mod huggingface;
+pub mod kv_cache;
+mod llama_gguf;
+pub mod lora;
+pub mod model;
+pub mod peft;
+mod peft_config;
+pub mod quantization;
+pub mod random;
+mod rotary;
+pub mod sampling;
+pub mod tensor_file;
+pub mod text;
+pub mod tiny;
+pub mod tokenizer;
+pub mod weights;
+
+pub use chat::{ChatError, ChatMessage, ChatTemplate};
+pub use config::{ConfigError, LlamaConfig};
+pub use error::{ForwardError, GenerateError, LoadError};
+pub use generate::{
+	CancelFlag, FinishReason, GenerateOptions, GeneratedToken, Generation, TokenEvent,
+};
+pub use gguf::GgufError;
+pub use kv_cache::KvCache;
+pub use lora::{Adapter, LoraError, LoraLinear, LoraWeights, TargetModule};
+pub use model::{LoadOptions, Model};
+pub use peft::PeftError;
+pub use peft_config::LoraConfig;
+pub use sampling::{Sampling, SamplingError};
+pub use tensor_file::TensorFileError;
+pub use text::DecodedText;
+pub use tokenizer::{Tokenizer, TokenizerError};
+pub use weights::Layout;

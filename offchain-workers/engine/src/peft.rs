@@ -1,0 +1,228 @@
+//! LoRA adapters in PEFT's format: as a directory, and as one file.
+//!
+//! A directory holds `adapter_config.json` and `adapter_model.safetensors`. The single file is
+//! that safetensors file with the configuration as JSON under the metadata key `adapter_config`,
+//! beside free keys; whoever reads only tensors reads it like any other. Both are written the
+//! same way every time, so that their bytes can be hashed.
+
+use std::{
+	collections::{BTreeMap, BTreeSet},
+	fs,
+	io::{self, Read, Seek},
+	path::{Path, PathBuf},
+};
+
+use burn::tensor::{Device, Tensor, TensorData};
+
+use crate::{
+	config::LlamaConfig,
+	error::LoadError,
+	huggingface::read_bounded,
+	lora::{Adapter, LoraError, LoraLinear, LoraWeights, TargetModule},
+	model::Model,
+	peft_config::{shorten, LoraConfig},
+	tensor_file::{self, NamedTensor, TensorFile, TensorFileError},
+	weights::transpose,
+};
+
+const CONFIG_FILE: &str = "adapter_config.json";
+const WEIGHTS_FILE: &str = "adapter_model.safetensors";
+/// Bytes of a configuration; one pattern per module of a large model stays below.
+const MAX_CONFIG: u64 = 1 << 20;
+/// Metadata key of the configuration in the single file.
+pub const CONFIG_KEY: &str = "adapter_config";
+/// What transformers and PEFT ask a safetensors file to say of itself.
+const FORMAT_KEY: &str = "format";
+const FORMAT: &str = "pt";
+/// Bytes of an adapter: rank 64 on all layers of an 8-billion-parameter model takes 0.7 GB in F32.
+pub const MAX_ADAPTER: usize = 2 << 30;
+
+/// Why an adapter cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum PeftError {
+	#[error("{0}")]
+	Read(#[source] Box<LoadError>),
+	#[error("cannot write {}: {source}", path.display())]
+	Write { path: PathBuf, source: io::Error },
+	#[error(transparent)]
+	File(#[from] TensorFileError),
+	#[error("the adapter has {bytes} bytes, more than the {MAX_ADAPTER} allowed")]
+	TooLarge { bytes: usize },
+	#[error("the adapter's configuration is not valid: {0}")]
+	Config(serde_json::Error),
+	#[error("the file's metadata has no `{CONFIG_KEY}`: it is not a single-file adapter")]
+	NoConfig,
+	#[error("the adapter's type is `{0}`, but only LORA is supported")]
+	NotLora(String),
+	#[error("the adapter's setting `{setting}` is {value}, which is not supported")]
+	UnsupportedSetting { setting: String, value: String },
+	#[error("the adapter changes no module")]
+	NoTargets,
+	#[error("the adapter changes `{0}`, which is no linear layer of a Llama decoder")]
+	UnknownTarget(String),
+	#[error("the adapter has {count} patterns, more than the {max} allowed")]
+	TooManyPatterns { count: usize, max: usize },
+	#[error("the pattern `{0}` is not the end of a module's path")]
+	UnsupportedPattern(String),
+	#[error("the rank {0} is not supported: it must be at least 1 and at most 1024")]
+	RankOutOfBounds(u64),
+	#[error("the alpha {0} is not a finite number")]
+	AlphaNotFinite(f64),
+	#[error("the adapter lacks the tensor `{0}`")]
+	MissingTensor(String),
+	#[error("the adapter has the tensor `{0}`, which its configuration does not ask for")]
+	UnexpectedTensor(String),
+	#[error("tensor `{name}` has the shape {found:?}, but {expected:?} is needed")]
+	WrongShape { name: String, expected: [usize; 2], found: Vec<usize> },
+	#[error("the metadata key `{0}` is taken by the format")]
+	ReservedKey(String),
+	#[error(transparent)]
+	Lora(#[from] LoraError),
+	#[error("reading a tensor from the device failed: {0}")]
+	Device(String),
+}
+
+/// A matrix of an adapter and its shape in PEFT's convention, `[out, in]`.
+struct Matrix {
+	name: String,
+	shape: [usize; 2],
+}
+
+impl Matrix {
+	fn pair(
+		config: &LoraConfig,
+		model: &LlamaConfig,
+		layer: usize,
+		target: TargetModule,
+	) -> [Self; 2] {
+		let (input, output) = target.widths(model);
+		let rank = config.rank(layer, target);
+		[
+			Self { name: tensor_name(layer, target, 'A'), shape: [rank, input] },
+			Self { name: tensor_name(layer, target, 'B'), shape: [output, rank] },
+		]
+	}
+}
+
+/// PEFT's name of matrix `half`, A or B.
+fn tensor_name(layer: usize, target: TargetModule, half: char) -> String {
+	format!("base_model.model.{}.lora_{half}.weight", target.path(layer))
+}
+
+impl Adapter {
+	/// Reads a PEFT directory for `model`.
+	pub fn read_directory(directory: impl AsRef<Path>, model: &Model) -> Result<Self, PeftError> {
+		let directory = directory.as_ref();
+		let read = |error| PeftError::Read(Box::new(error));
+		let config = read_bounded(&directory.join(CONFIG_FILE), MAX_CONFIG).map_err(read)?;
+		let config = LoraConfig::from_json(&config)?;
+		let path = directory.join(WEIGHTS_FILE);
+		let size = fs::metadata(&path)
+			.map_err(|source| read(LoadError::Read { path: path.clone(), source }))?
+			.len();
+		let size = usize::try_from(size).unwrap_or(usize::MAX);
+		if size > MAX_ADAPTER {
+			return Err(PeftError::TooLarge { bytes: size });
+		}
+		read_weights(config, TensorFile::open(&path)?, model.config(), model.device())
+	}
+
+	/// Reads a single-file adapter for `model`. Returns its free metadata keys beside it.
+	pub fn from_bytes(
+		bytes: &[u8],
+		model: &Model,
+	) -> Result<(Self, BTreeMap<String, String>), PeftError> {
+		if bytes.len() > MAX_ADAPTER {
+			return Err(PeftError::TooLarge { bytes: bytes.len() });
+		}
+		let file = TensorFile::from_bytes(bytes)?;
+		let mut metadata = file.free_metadata();
+		metadata.remove(FORMAT_KEY);
+		let config = metadata.remove(CONFIG_KEY).ok_or(PeftError::NoConfig)?;
+		let config = LoraConfig::from_json(config.as_bytes())?;
+		let adapter = read_weights(config, file, model.config(), model.device())?;
+		Ok((adapter, metadata))
+	}
+
+	/// Writes a PEFT directory, which Python's `peft` loads. The directory is created if needed.
+	pub fn write_directory(&self, directory: impl AsRef<Path>) -> Result<(), PeftError> {
+		let directory = directory.as_ref();
+		let write = |path: &Path, bytes: &[u8]| {
+			fs::write(path, bytes).map_err(|source| PeftError::Write { path: path.into(), source })
+		};
+		fs::create_dir_all(directory)
+			.map_err(|source| PeftError::Write { path: directory.into(), source })?;
+		let metadata = BTreeMap::from([(FORMAT_KEY.into(), FORMAT.into())]);
+		let weights = tensor_file::serialize(self.matrices()?, &metadata)?;
+		write(&directory.join(WEIGHTS_FILE), &weights)?;
+		write(&directory.join(CONFIG_FILE), self.config().to_json()?.as_bytes())
+	}
+
+	/// The single-file form. `free` goes into the metadata, beside the configuration.
+	pub fn to_bytes(&self, free: &BTreeMap<String, String>) -> Result<Vec<u8>, PeftError> {
+		let mut metadata = free.clone();
+		let own = [(CONFIG_KEY, self.config().to_json()?), (FORMAT_KEY, FORMAT.into())];
+		for (key, value) in own {
+			if metadata.insert(key.into(), value).is_some() {
+				return Err(PeftError::ReservedKey(key.into()));
+			}
+		}
+		Ok(tensor_file::serialize(self.matrices()?, &metadata)?)
+	}
+
+	/// All matrices in PEFT's names and orientation.
+	fn matrices(&self) -> Result<Vec<NamedTensor>, PeftError> {
+		let mut matrices = Vec::new();
+		for (layer, target, linear) in self.weights().iter() {
+			for (half, matrix) in [('A', &linear.a), ('B', &linear.b)] {
+				let matrix = matrix.clone().without_autodiff().transpose();
+				let shape = matrix.dims().to_vec();
+				let values = matrix
+					.try_into_vec_as::<f32>()
+					.map_err(|error| PeftError::Device(error.to_string()))?;
+				matrices.push(NamedTensor {
+					name: tensor_name(layer, target, half),
+					shape,
+					values,
+				});
+			}
+		}
+		Ok(matrices)
+	}
+}
+
+fn read_weights<R: Read + Seek>(
+	config: LoraConfig,
+	mut file: TensorFile<R>,
+	model: &LlamaConfig,
+	device: &Device,
+) -> Result<Adapter, PeftError> {
+	let mut unused: BTreeSet<String> = file.names().into_iter().collect();
+	let mut weights = LoraWeights::new(model.num_hidden_layers);
+	for layer in 0..model.num_hidden_layers {
+		for &target in &config.target_modules {
+			let mut read = |Matrix { name, shape }: Matrix| {
+				unused.remove(&name);
+				let found =
+					file.shape(&name).ok_or_else(|| PeftError::MissingTensor(name.clone()))?;
+				if found != shape {
+					let (expected, found) = (shape, found.into());
+					return Err(PeftError::WrongShape { name, expected, found });
+				}
+				let values = file.read(&name)?.ok_or(PeftError::MissingTensor(name))?;
+				// PEFT keeps `[out, in]`; a transposed view would be slow to multiply by.
+				let [rows, columns] = shape;
+				let values = transpose(&values, rows, columns);
+				Ok(Tensor::from_data(TensorData::new(values, [columns, rows]), device))
+			};
+			let [a, b] = Matrix::pair(&config, model, layer, target);
+			let (a, b) = (read(a)?, read(b)?);
+			let scale = config.scale(layer, target);
+			weights.insert(layer, target, LoraLinear { a, b, scale })?;
+		}
+	}
+	if let Some(name) = unused.first() {
+		return Err(PeftError::UnexpectedTensor(shorten(name)));
+	}
+	Ok(Adapter::new(config, weights, model)?)
+}

@@ -1,0 +1,90 @@
+//! Blobs whose bytes have changed on the disk.
+
+use crate::{files_in, new_store, path_of};
+use openledger_primitives::H256;
+use openledger_store::{Store, StoreError};
+use std::{fs, path::Path};
+
+const BLOB: &[u8] = b"the words that somebody is paid for";
+
+/// Every way in which the bytes of a blob can differ from what they were.
+fn damages() -> [fn(&Path); 4] {
+	[
+		|path| {
+			let mut bytes = fs::read(path).unwrap();
+			bytes[3] ^= 1;
+			fs::write(path, bytes).unwrap();
+		},
+		|path| fs::write(path, &BLOB[..10]).unwrap(),
+		|path| fs::write(path, b"").unwrap(),
+		|path| fs::write(path, [BLOB, b"!"].concat()).unwrap(),
+	]
+}
+
+fn assert_quarantined(store: &Store, hash: H256, error: StoreError) {
+	let StoreError::Damaged { hash: named, moved_to } = error else { panic!("{error}") };
+	assert_eq!(named, hash);
+	assert_eq!(files_in(store, "quarantine"), [moved_to]);
+	assert!(!store.contains(hash).unwrap());
+	assert_eq!(store.get(hash).unwrap(), None, "it can be fetched again");
+}
+
+#[test]
+fn get_should_refuse_a_blob_when_it_is_damaged() {
+	for damage in damages() {
+		let (_folder, store) = new_store();
+		let hash = store.put(BLOB).unwrap();
+		damage(&path_of(&store, hash));
+		assert_quarantined(&store, hash, store.get(hash).unwrap_err());
+
+		store.put(BLOB).unwrap();
+		assert_eq!(store.get(hash).unwrap().unwrap(), BLOB);
+	}
+}
+
+#[test]
+fn get_file_and_get_path_should_refuse_a_blob_when_it_is_damaged() {
+	for damage in damages() {
+		let (_folder, store) = new_store();
+		let hash = store.put(BLOB).unwrap();
+		damage(&path_of(&store, hash));
+		assert_quarantined(&store, hash, store.get_file(hash).unwrap_err());
+
+		// Damaged a second time: the quarantine keeps one of each blob.
+		store.put(BLOB).unwrap();
+		damage(&path_of(&store, hash));
+		assert_quarantined(&store, hash, store.get_path(hash).unwrap_err());
+	}
+}
+
+#[test]
+fn put_should_replace_a_damaged_blob() {
+	for damage in damages() {
+		let (_folder, store) = new_store();
+		let hash = store.put(BLOB).unwrap();
+		damage(&path_of(&store, hash));
+		assert_eq!(store.put(BLOB).unwrap(), hash);
+		assert_eq!(store.get(hash).unwrap().unwrap(), BLOB);
+		assert!(files_in(&store, "quarantine").is_empty());
+	}
+}
+
+#[test]
+fn put_should_not_be_undone_by_a_reader_of_the_damaged_blob() {
+	let (_folder, store) = new_store();
+	let hash = store.put(BLOB).unwrap();
+	let (store, path) = (&store, path_of(&store, hash));
+	for _ in 0..50 {
+		fs::write(&path, b"damaged").unwrap();
+		std::thread::scope(|threads| {
+			for _ in 0..3 {
+				threads.spawn(|| match store.get(hash) {
+					Ok(blob) => assert!(blob.is_none_or(|blob| blob == BLOB)),
+					Err(error) => assert!(matches!(error, StoreError::Damaged { .. }), "{error}"),
+				});
+			}
+			threads.spawn(|| store.put(BLOB).unwrap());
+		});
+		assert_eq!(store.get(hash).unwrap().unwrap(), BLOB);
+	}
+}

@@ -1,0 +1,202 @@
+//! Starting and stopping a worker.
+
+use crate::{
+	base_model::{BaseModel, BaseModelError},
+	board::Board,
+	compute::Context,
+	config::Config,
+	durable::{self, DiskError},
+	evidence::EvidenceFolder,
+	http::{self, Api},
+	metrics::Metrics,
+	models::Models,
+	time,
+};
+use openledger_engine::Model;
+use openledger_store::{Store, StoreError};
+use std::{
+	io,
+	net::SocketAddr,
+	sync::{
+		atomic::{AtomicBool, Ordering},
+		Arc,
+	},
+	thread,
+	time::Duration,
+};
+use tokio::{
+	net::TcpListener,
+	task::{spawn_blocking, JoinHandle},
+};
+
+/// Time between two looks for jobs that expired.
+const SWEEP_EVERY: Duration = Duration::from_secs(5);
+/// Sweeps between two looks at the store's size and at old evidence, which touch every file.
+const LOOK_AT_FILES_EVERY: u64 = 60;
+
+/// Why a worker does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+	/// The address is not this machine's own.
+	#[error("{0} is not a loopback address: the API has no authentication, so the worker listens on 127.0.0.0/8 or ::1 only. Put a proxy with authentication in front of it to reach it from elsewhere")]
+	NotLoopback(SocketAddr),
+	/// The address cannot be listened on.
+	#[error("cannot listen on {address}: {source}")]
+	Listen {
+		/// The address.
+		address: SocketAddr,
+		/// Why.
+		#[source]
+		source: io::Error,
+	},
+	/// A base model cannot be served.
+	#[error(transparent)]
+	BaseModel(#[from] BaseModelError),
+	/// The store cannot be opened.
+	#[error(transparent)]
+	Store(#[from] StoreError),
+	/// The data folder cannot be used.
+	#[error(transparent)]
+	Disk(#[from] DiskError),
+	/// The metrics are wrong.
+	#[error("the metrics cannot be set up: {0}")]
+	Metrics(#[from] prometheus::Error),
+	/// The computing thread does not start.
+	#[error("the computing thread cannot be started: {0}")]
+	Thread(#[source] io::Error),
+	/// Starting was interrupted.
+	#[error("starting was interrupted: {0}")]
+	Interrupted(#[from] tokio::task::JoinError),
+}
+
+/// A worker that runs.
+#[derive(Debug)]
+pub struct Daemon {
+	address: SocketAddr,
+	context: Arc<Context>,
+	server: http::Server,
+	housekeeping: JoinHandle<()>,
+	computing: thread::JoinHandle<()>,
+}
+
+impl Daemon {
+	/// Starts a worker: hashes and loads the base models, reads the journal, and listens.
+	pub async fn start(config: Config) -> Result<Self, StartError> {
+		if !config.listen.ip().is_loopback() {
+			return Err(StartError::NotLoopback(config.listen));
+		}
+		let listen_error = |source| StartError::Listen { address: config.listen, source };
+		let listener = TcpListener::bind(config.listen).await.map_err(listen_error)?;
+		let address = listener.local_addr().map_err(listen_error)?;
+		let context = spawn_blocking(move || open(config)).await??;
+		let context = Arc::new(context);
+
+		let alive = Arc::new(AtomicBool::new(true));
+		let computing = thread::Builder::new()
+			.name("compute".into())
+			.spawn({
+				let (context, alive) = (context.clone(), alive.clone());
+				move || {
+					let _alive = Alive(alive);
+					context.work();
+				}
+			})
+			.map_err(StartError::Thread)?;
+		let server = http::serve(listener, Api::new(context.clone(), alive).router());
+		let housekeeping = tokio::spawn(keep_house(context.clone()));
+		Ok(Self { address, context, server, housekeeping, computing })
+	}
+
+	/// Where it listens.
+	pub fn address(&self) -> SocketAddr {
+		self.address
+	}
+
+	/// The base models that it serves.
+	pub fn base_models(&self) -> Vec<&BaseModel> {
+		self.context.models.served()
+	}
+
+	/// Jobs that wait for their turn.
+	pub fn queued(&self) -> usize {
+		self.context.board.counts().queued
+	}
+
+	/// Stops: takes no more requests, lets training write a checkpoint, and keeps all jobs.
+	pub async fn stop(self) {
+		self.context.board.stop();
+		self.housekeeping.abort();
+		self.server.stop().await;
+		let computing = self.computing;
+		if spawn_blocking(move || computing.join()).await.is_err() {
+			tracing::warn!("the computing thread ended with a panic");
+		}
+	}
+}
+
+/// Says, when it goes, that the computing thread is gone.
+struct Alive(Arc<AtomicBool>);
+
+impl Drop for Alive {
+	fn drop(&mut self) {
+		self.0.store(false, Ordering::Relaxed);
+	}
+}
+
+fn open(config: Config) -> Result<Context, StartError> {
+	durable::make_folder(&config.data)?;
+	// First, for its lock keeps a second worker away from the jobs too.
+	let store = Store::open(config.data.join("blobs"))?.with_max_blob_bytes(config.max_blob_bytes);
+	let store = Arc::new(store);
+	let metrics = Arc::new(Metrics::new()?);
+	let board = Board::open(config.data.join("jobs"), config.max_queue, metrics.clone())?;
+	let evidence = EvidenceFolder::open(config.data.join("evidence"))?;
+	let open_base = |path| BaseModel::open(path, config.threads);
+	let bases: Vec<(BaseModel, Model)> =
+		config.bases.iter().map(|path| open_base(path)).collect::<Result<_, _>>()?;
+	let models = Models::new(bases, store.clone(), config.threads);
+	Ok(Context {
+		board,
+		models,
+		store,
+		evidence,
+		metrics,
+		patience: config.patience,
+		checkpoint_every: config.checkpoint_every,
+	})
+}
+
+/// Forgets what is over, and measures the store.
+async fn keep_house(context: Arc<Context>) {
+	for round in 0u64.. {
+		let context = context.clone();
+		let swept = spawn_blocking(move || {
+			context.board.sweep(time::now());
+			if round % LOOK_AT_FILES_EVERY == 0 {
+				look_at_files(&context);
+			}
+		});
+		if swept.await.is_err() {
+			tracing::error!("housekeeping failed");
+		}
+		tokio::time::sleep(SWEEP_EVERY).await;
+	}
+}
+
+fn look_at_files(context: &Context) {
+	if let Err(error) = context.evidence.sweep() {
+		tracing::warn!(%error, "old evidence stays");
+	}
+	let (mut blobs, mut bytes) = (0i64, 0i64);
+	for blob in context.store.blobs() {
+		match blob {
+			Ok(blob) => {
+				blobs = blobs.saturating_add(1);
+				bytes = bytes.saturating_add(i64::try_from(blob.bytes).unwrap_or(i64::MAX));
+			},
+			Err(error) => tracing::warn!(%error, "the store has something odd"),
+		}
+	}
+	context.metrics.store_blobs.set(blobs);
+	context.metrics.store_bytes.set(bytes);
+}

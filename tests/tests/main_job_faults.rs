@@ -1,0 +1,127 @@
+//! What goes wrong in the main job: each story ends with nothing lost and nothing paid twice.
+
+use std::time::Duration;
+
+use openledger_tests::{step, until, Event, Market, Network, Worker};
+use serde_json::Value as Json;
+
+/// For a job of the tiny model to end, with restarts in between.
+const JOB_LIMIT: Duration = Duration::from_secs(120);
+
+/// One network, one story after the other.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_should_be_lost_or_paid_twice_when_processes_die() {
+	let mut market = Market::open().await;
+	let before = market.supply().await;
+
+	step("the worker is killed in the middle of training");
+	let job = market.order_training().await;
+	until("training is under way", JOB_LIMIT, async || {
+		is_training(&market.worker).await.then_some(())
+	})
+	.await;
+	market.worker.kill();
+	market.worker.restart().await;
+	let model = market.trained_model(&job).await;
+	let publish = ["model", "publish", &model, "--input-price", "1", "--output-price", "2"];
+	market.cli.run("ferdie", &publish).await;
+
+	step("the worker is killed as soon as it has a question");
+	let (question, _) = Market::first_record();
+	let ask = ["ask", &model, &question];
+	let known = market.worker.jobs().await.len();
+	let Market { cli, worker, .. } = &mut market;
+	let kill = async {
+		until("the question arrives", JOB_LIMIT, async || {
+			(worker.jobs().await.len() > known).then_some(())
+		})
+		.await;
+		worker.kill();
+		worker.restart().await;
+	};
+	let (report, ()) = tokio::join!(cli.run("alice", &ask), kill);
+	assert_answered_once(&market.network, &report).await;
+
+	step("the node is killed when the worker has the answer");
+	let known = market.worker.jobs().await.len();
+	let next = market.network.node("alice").client().storage("Inference", "NextRequestId", vec![]);
+	let request = next.await.and_then(|id| id.as_u128()).expect("a number");
+	let is_answered = async {
+		until("the worker has the answer", JOB_LIMIT, async || {
+			let jobs = market.worker.jobs().await;
+			(jobs.len() > known && jobs.iter().all(is_done)).then_some(())
+		})
+		.await;
+	};
+	tokio::select! {
+		_ = market.cli.end("alice", &ask) => {},
+		() = is_answered => {},
+	}
+	let node = market.network.node_mut("alice");
+	node.kill();
+	node.restart().await;
+	market.cli.connect(market.network.node("alice").client().url());
+	until("the request is answered", JOB_LIMIT, async || {
+		(answers(&market.network, request).await > 0).then_some(())
+	})
+	.await;
+	assert_eq!(answers(&market.network, request).await, 1);
+
+	step("two nodes hold the operator's key");
+	let url = market.worker.url();
+	market.network.join("second", &["--worker-url", &url, "--offchain-worker", "always"]).await;
+	market.insert_operator_key("second").await;
+	let report = market.cli.run("alice", &ask).await;
+	assert_answered_once(&market.network, &report).await;
+
+	step("the worker is away for a while");
+	market.worker.kill();
+	let Market { cli, worker, .. } = &mut market;
+	let comes_back = async {
+		tokio::time::sleep(Duration::from_secs(20)).await;
+		worker.restart().await;
+	};
+	let (report, ()) = tokio::join!(cli.run("alice", &ask), comes_back);
+	assert_answered_once(&market.network, &report).await;
+
+	step("nothing was created or lost");
+	assert_eq!(market.supply().await, before);
+}
+
+/// Whether a training job has made some progress.
+async fn is_training(worker: &Worker) -> bool {
+	for job in worker.jobs().await {
+		let path = format!("/v1/jobs/{}", job["id"].as_str().expect("a job has an id"));
+		let report = worker.get(&path).await.unwrap_or_default();
+		if report["kind"] == "training" && report["permille"].as_u64() > Some(0) {
+			return true;
+		}
+	}
+	false
+}
+
+/// A job that has ended.
+fn is_done(job: &Json) -> bool {
+	job["state"] == "done"
+}
+
+async fn assert_answered_once(network: &Network, report: &Json) {
+	assert_eq!(report["evidence"]["state"], "checked", "{report}");
+	let request = report["request"].as_u64().expect("a number");
+	assert_eq!(answers(network, request.into()).await, 1);
+}
+
+/// How many times a request was answered and paid, by the events of the whole chain.
+async fn answers(network: &Network, request: u128) -> usize {
+	let client = network.node("alice").client();
+	let mut answered = 0;
+	for height in 1..=client.finalised_height().await {
+		let events = client.events(height).await;
+		let is_it = |event: &&Event| {
+			event.is("Inference", "RequestAnswered")
+				&& event.field("request").as_u128() == Some(request)
+		};
+		answered += events.iter().filter(is_it).count();
+	}
+	answered
+}

@@ -9,4 +9,5 @@ mod blobs;
 mod command;
 mod disk_full;
 mod jobs;
+mod real_model;
 mod training;

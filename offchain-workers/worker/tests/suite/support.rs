@@ -33,11 +33,16 @@ const RECORDS: &str = include_str!("../data/tiny-records.jsonl");
 pub const LONG: Duration = Duration::from_secs(240);
 pub const GENESIS: H256 = H256([1; 32]);
 
+/// A folder for what all tests share and nobody drops: among what the build leaves.
+fn kept_folder() -> TempDir {
+	tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap()
+}
+
 /// The tiny model's directory, written once.
 pub fn model() -> &'static Path {
 	static MODEL: OnceLock<TempDir> = OnceLock::new();
 	let folder = MODEL.get_or_init(|| {
-		let folder = tempfile::tempdir().unwrap();
+		let folder = kept_folder();
 		tiny::write_model(folder.path(), 42).unwrap();
 		folder
 	});
@@ -342,7 +347,7 @@ impl Client {
 pub fn trained() -> &'static (PathBuf, TrainingResult) {
 	static TRAINED: OnceLock<(TempDir, (PathBuf, TrainingResult))> = OnceLock::new();
 	let train = || {
-		let data = tempfile::tempdir().unwrap();
+		let data = kept_folder();
 		let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
 		let worker = Process::start(data.path(), &[]);
 		let contents = contributions();

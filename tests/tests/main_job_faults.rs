@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use openledger_tests::{step, until, Event, Market, Network, Worker};
 use serde_json::Value as Json;
+use subxt::dynamic::{At, Value};
 
 /// For a job of the tiny model to end, with restarts in between.
 const JOB_LIMIT: Duration = Duration::from_secs(120);
@@ -45,7 +46,7 @@ async fn nothing_should_be_lost_or_paid_twice_when_processes_die() {
 	step("the node is killed when the worker has the answer");
 	let known = market.worker.jobs().await.len();
 	let next = market.network.node("alice").client().storage("Inference", "NextRequestId", vec![]);
-	let request = next.await.and_then(|id| id.as_u128()).expect("a number");
+	let request = next.await.as_ref().and_then(number).expect("a number");
 	let is_answered = async {
 		until("the worker has the answer", JOB_LIMIT, async || {
 			let jobs = market.worker.jobs().await;
@@ -119,9 +120,14 @@ async fn answers(network: &Network, request: u128) -> usize {
 		let events = client.events(height).await;
 		let is_it = |event: &&Event| {
 			event.is("Inference", "RequestAnswered")
-				&& event.field("request").as_u128() == Some(request)
+				&& number(event.field("request")) == Some(request)
 		};
 		answered += events.iter().filter(is_it).count();
 	}
 	answered
+}
+
+/// An id, which is a number in a type of its own.
+fn number(id: &Value) -> Option<u128> {
+	id.as_u128().or_else(|| id.at(0)?.as_u128())
 }

@@ -107,7 +107,7 @@ impl Default for TrainingSpec {
 			adam_beta2: 0.999,
 			adam_epsilon: 1e-8,
 			warmup_ratio: 0.1,
-			length: TrainingLength::Epochs(6),
+			length: TrainingLength::Epochs(5),
 			batch_size: 4,
 			max_tokens: 256,
 			gradient_clip_norm: 1.0,

@@ -1,9 +1,13 @@
-//! A worker that misbehaves: it stands where an honest one could, and says what a test wants.
+//! A worker that misbehaves when it is told to: it stands between a node and an honest worker, hands
+//! everything on, and from time to time says about jobs what a test wants.
 
 use std::{
-	io::{BufRead, BufReader, Read, Write},
+	io::{self, BufRead, BufReader, Read, Write},
 	net::{TcpListener, TcpStream},
-	sync::{Arc, Mutex},
+	sync::{
+		atomic::{AtomicUsize, Ordering},
+		Arc, Mutex,
+	},
 	thread,
 	time::Duration,
 };
@@ -11,6 +15,8 @@ use std::{
 /// What it answers to whatever is asked about jobs.
 #[derive(Clone, Debug)]
 pub enum Manners {
+	/// What the honest worker answers.
+	Honest,
 	/// These bytes as a report.
 	Report(Vec<u8>),
 	/// A body that never ends.
@@ -23,30 +29,31 @@ pub enum Manners {
 	BreakOff,
 }
 
-/// The worker. Its thread ends with the test.
+/// The worker. Its threads end with the test.
 pub struct HostileWorker {
 	port: u16,
 	manners: Arc<Mutex<Manners>>,
-	asked: Arc<Mutex<Vec<String>>>,
+	misled: Arc<AtomicUsize>,
 }
 
 impl HostileWorker {
-	/// Starts to listen on a free port.
-	pub fn start(manners: Manners) -> Self {
+	/// Listens on a free port, for a worker that listens at `honest`, such as `127.0.0.1:9955`.
+	pub fn before(honest: String) -> Self {
 		let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
 		let port = listener.local_addr().expect("a bound socket has an address").port();
-		let manners = Arc::new(Mutex::new(manners));
-		let asked = Arc::new(Mutex::new(Vec::new()));
-		let shared = (manners.clone(), asked.clone());
+		let manners = Arc::new(Mutex::new(Manners::Honest));
+		let misled = Arc::new(AtomicUsize::new(0));
+		let shared = (manners.clone(), misled.clone());
 		thread::spawn(move || {
 			for stream in listener.incoming().flatten() {
-				let (manners, asked) = shared.clone();
+				let ((manners, misled), honest) = (shared.clone(), honest.clone());
 				thread::spawn(move || {
-					let _ = answer(stream, &manners, &asked);
+					// Whoever breaks off a connection to a worker like this has every right to.
+					let _ = answer(stream, &honest, &manners, &misled);
 				});
 			}
 		});
-		Self { port, manners, asked }
+		Self { port, manners, misled }
 	}
 
 	/// Where it listens.
@@ -56,43 +63,51 @@ impl HostileWorker {
 
 	/// From now on it answers like this.
 	pub fn behave(&self, manners: Manners) {
-		*self.manners.lock().expect("no test holds it") = manners;
+		*self.manners.lock().expect("no thread panics with it") = manners;
 	}
 
-	/// The first lines of all requests so far.
-	pub fn asked(&self) -> Vec<String> {
-		self.asked.lock().expect("no test holds it").clone()
+	/// How often it has misbehaved.
+	pub fn misled(&self) -> usize {
+		self.misled.load(Ordering::Relaxed)
 	}
 }
 
 fn answer(
 	mut stream: TcpStream,
+	honest: &str,
 	manners: &Mutex<Manners>,
-	asked: &Mutex<Vec<String>>,
-) -> std::io::Result<()> {
+	misled: &AtomicUsize,
+) -> io::Result<()> {
 	stream.set_read_timeout(Some(Duration::from_secs(30)))?;
 	let mut reader = BufReader::new(stream.try_clone()?);
-	let mut first = String::new();
-	reader.read_line(&mut first)?;
+	let mut request = Vec::new();
+	reader.read_until(b'\n', &mut request)?;
+	let is_about_jobs = String::from_utf8_lossy(&request).contains("/v1/jobs");
 	let mut length = 0;
 	loop {
 		let mut line = String::new();
-		if reader.read_line(&mut line)? == 0 || line.trim().is_empty() {
-			break;
-		}
+		let is_last = reader.read_line(&mut line)? == 0 || line.trim().is_empty();
 		if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
 			length = value.trim().parse().unwrap_or(0);
 		}
+		if is_last {
+			// One request for each connection, so that each is looked at.
+			request.extend_from_slice(b"connection: close\r\n\r\n");
+			break;
+		}
+		if !line.to_ascii_lowercase().starts_with("connection:") {
+			request.extend_from_slice(line.as_bytes());
+		}
 	}
-	reader.take(length).read_to_end(&mut Vec::new())?;
-	let is_about_jobs = first.contains("/v1/jobs");
-	asked.lock().expect("no test holds it").push(first.trim().to_owned());
-	if !is_about_jobs {
-		return reply(&mut stream, b"{\"status\":\"ok\"}");
-	}
+	reader.take(length).read_to_end(&mut request)?;
 
-	let manners = manners.lock().expect("no test holds it").clone();
+	let manners = manners.lock().expect("no thread panics with it").clone();
+	if is_about_jobs && !matches!(manners, Manners::Honest) {
+		misled.fetch_add(1, Ordering::Relaxed);
+	}
 	match manners {
+		_ if !is_about_jobs => hand_on(&mut stream, honest, &request),
+		Manners::Honest => hand_on(&mut stream, honest, &request),
 		Manners::Report(bytes) => reply(&mut stream, &bytes),
 		Manners::Endless => {
 			stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 99999999999\r\n\r\n")?;
@@ -111,7 +126,14 @@ fn answer(
 	}
 }
 
-fn reply(stream: &mut TcpStream, body: &[u8]) -> std::io::Result<()> {
+fn hand_on(stream: &mut TcpStream, honest: &str, request: &[u8]) -> io::Result<()> {
+	let mut worker = TcpStream::connect(honest)?;
+	worker.write_all(request)?;
+	io::copy(&mut worker, stream)?;
+	Ok(())
+}
+
+fn reply(stream: &mut TcpStream, body: &[u8]) -> io::Result<()> {
 	let head = format!(
 		"HTTP/1.1 200 OK\r\ncontent-type: application/x-scale\r\ncontent-length: {}\r\nconnection: \
 		 close\r\n\r\n",

@@ -24,7 +24,7 @@ pub use market::Market;
 pub use network::Network;
 pub use node::Node;
 pub use wait::{step, until};
-pub use worker::{free_port, Worker};
+pub use worker::Worker;
 
 /// One OPEN in planks.
 pub const OPEN: u128 = 1_000_000_000_000;

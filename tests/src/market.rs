@@ -46,9 +46,14 @@ impl Market {
 	pub async fn open() -> Self {
 		let worker = Worker::start().await;
 		let url = worker.url();
-		let network =
-			Network::dev_with(&["--worker-url", &url, "--offchain-worker", "always"]).await;
-		let cli = CommandLine::new(network.node("alice").client().url(), url.clone());
+		Self::open_with(worker, &url).await
+	}
+
+	/// The same, where the node looks for the worker at another place than it is.
+	pub async fn open_with(worker: Worker, seen_by_node: &str) -> Self {
+		let arguments = ["--worker-url", seen_by_node, "--offchain-worker", "always"];
+		let network = Network::dev_with(&arguments).await;
+		let cli = CommandLine::new(network.node("alice").client().url(), worker.url());
 		let files = TempDir::with_prefix("openledger-market-")
 			.unwrap_or_else(|error| panic!("no directory for files: {error}"));
 		let market = Self { network, worker, cli, files };

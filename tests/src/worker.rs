@@ -86,15 +86,18 @@ impl Worker {
 		format!("http://127.0.0.1:{}", self.port)
 	}
 
-	/// The folder of the tiny model.
-	pub fn model(&self) -> PathBuf {
-		self.directory.path().join("model")
+	/// The report about a job as the node gets it, in SCALE.
+	pub async fn report(&self, id: &str) -> Vec<u8> {
+		let request = reqwest::Client::new().get(format!("{}/v1/jobs/{id}", self.url()));
+		let response = request.header("accept", "application/x-scale").send().await;
+		let response = response.and_then(|response| response.error_for_status());
+		let response = response.unwrap_or_else(|error| panic!("no report about {id}: {error}"));
+		response.bytes().await.expect("a report has an end").to_vec()
 	}
 
-	/// What the worker says about its model: `weights`, `tokenizer`, `architecture`, `parameters`.
-	pub async fn base_model(&self) -> Json {
-		let health = self.get("/health").await.expect("the worker is well");
-		health["base_models"][0].clone()
+	/// The folder of the tiny model.
+	fn model(&self) -> PathBuf {
+		self.directory.path().join("model")
 	}
 
 	/// All jobs that the worker knows.
@@ -138,7 +141,7 @@ impl Drop for Worker {
 }
 
 /// A port that nobody listens on.
-pub fn free_port() -> u16 {
+fn free_port() -> u16 {
 	let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
 	listener.local_addr().expect("a bound socket has an address").port()
 }

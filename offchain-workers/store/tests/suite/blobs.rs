@@ -1,8 +1,8 @@
 //! What goes in comes out, under the hash that the chain knows.
 
-use crate::{files_in, new_store, path_of};
+use crate::{files_in, new_store, path_of, reopen};
 use openledger_primitives::{content::content_hash, H256};
-use openledger_store::{BlobInfo, BlobSource, Store, StoreError, MAX_BLOB_BYTES};
+use openledger_store::{BlobInfo, BlobSource, StoreError, MAX_BLOB_BYTES};
 use std::{
 	fs,
 	io::{self, Read},
@@ -69,7 +69,7 @@ fn blobs_should_outlive_the_process() {
 	let (folder, store) = new_store();
 	let hash = store.put(b"still here").unwrap();
 	drop(store);
-	let store = Store::open(folder.path().join("blobs")).unwrap();
+	let store = reopen(folder.path().join("blobs"));
 	assert_eq!(store.get(hash).unwrap().unwrap(), b"still here");
 }
 
@@ -175,7 +175,7 @@ fn blobs_should_be_refused_when_larger_than_the_limit() {
 	let (folder, store) = new_store();
 	let kept = store.put(&[3; 200]).unwrap();
 	drop(store);
-	let store = Store::open(folder.path().join("blobs")).unwrap().with_max_blob_bytes(100);
+	let store = reopen(folder.path().join("blobs")).with_max_blob_bytes(100);
 	assert_eq!(store.max_blob_bytes(), 100);
 	assert!(store.put(&[1; 100]).is_ok());
 	let too_large =

@@ -1,6 +1,6 @@
 //! Processes that end in the middle of a put, and processes that want the same store.
 
-use crate::{child, files_in};
+use crate::{child, files_in, reopen};
 use openledger_primitives::content::content_hash;
 use openledger_store::{Store, StoreError};
 use std::{
@@ -16,7 +16,7 @@ fn open_should_clean_up_when_a_process_died_in_the_middle_of_a_put() {
 	assert!(!output.status.success(), "{}", child::said(&output));
 	assert_eq!(fs::read_dir(root.join("tmp")).unwrap().count(), 1, "{}", child::said(&output));
 
-	let store = Store::open(&root).unwrap();
+	let store = reopen(&root);
 	assert!(files_in(&store, "tmp").is_empty());
 	assert_eq!(store.len().unwrap(), 1);
 	assert_eq!(store.get(content_hash(b"whole")).unwrap().unwrap(), b"whole");
@@ -38,7 +38,7 @@ fn blobs_should_be_whole_or_absent_when_the_process_is_killed_at_any_time() {
 		process.kill().unwrap();
 		process.wait().unwrap();
 
-		let store = Store::open(&root).unwrap();
+		let store = reopen(&root);
 		assert!(files_in(&store, "tmp").is_empty());
 		for number in said {
 			let blob = child::blob(number);
@@ -59,7 +59,7 @@ fn blobs_should_be_whole_or_absent_when_the_process_is_killed_at_any_time() {
 fn open_should_refuse_when_the_store_is_in_use() {
 	let folder = tempfile::tempdir().unwrap();
 	let root = folder.path().join("blobs");
-	let store = Store::open(&root).unwrap();
+	let store = reopen(&root);
 	let mut writer = store.writer().unwrap();
 	writer.write(b"in the making").unwrap();
 	assert!(matches!(Store::open(&root), Err(StoreError::InUse { path }) if path == root));
@@ -67,5 +67,5 @@ fn open_should_refuse_when_the_store_is_in_use() {
 	let hash = writer.finish(None).unwrap();
 	assert!(store.contains(hash).unwrap());
 	drop(store);
-	assert!(Store::open(&root).unwrap().contains(hash).unwrap());
+	assert!(reopen(&root).contains(hash).unwrap());
 }

@@ -10,7 +10,7 @@ mod links;
 mod model;
 mod no_room;
 
-use openledger_store::Store;
+use openledger_store::{Store, StoreError};
 use tempfile::TempDir;
 
 /// A store in a folder that goes away with the first value.
@@ -30,4 +30,18 @@ fn files_in(store: &Store, name: &str) -> Vec<std::path::PathBuf> {
 fn path_of(store: &Store, hash: openledger_primitives::H256) -> std::path::PathBuf {
 	let name = format!("{hash:x}");
 	store.folder().join(&name[..2]).join(&name[2..])
+}
+
+/// Opens a store that was closed. A process that another test starts holds copies of our open files,
+/// and with them the store's lock, until it has become its program.
+fn reopen(root: impl AsRef<std::path::Path>) -> Store {
+	for _ in 0..100 {
+		match Store::open(root.as_ref()) {
+			Err(StoreError::InUse { .. }) => {
+				std::thread::sleep(std::time::Duration::from_millis(20))
+			},
+			opened => return opened.unwrap(),
+		}
+	}
+	panic!("{} stays in use", root.as_ref().display());
 }

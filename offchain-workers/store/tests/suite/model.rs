@@ -1,8 +1,8 @@
 //! Any sequence of calls does to a store what it does to a map in memory.
 
-use crate::{files_in, new_store, path_of};
+use crate::{files_in, new_store, path_of, reopen};
 use openledger_primitives::{content::content_hash, H256};
-use openledger_store::{Store, StoreError};
+use openledger_store::StoreError;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
@@ -90,7 +90,7 @@ proptest! {
 				},
 				Call::Reopen => {
 					drop(store);
-					store = Store::open(folder.path().join("blobs")).unwrap();
+					store = reopen(folder.path().join("blobs"));
 				},
 			}
 			let listed: Vec<(H256, u64)> =

@@ -23,21 +23,21 @@ pub struct WorkerUrl(String);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WorkerUrlFault {
 	/// It does not begin with `http://`.
-	NotHttp,
+	OtherScheme,
 	/// It is more than an address and a port, or none at all.
-	NotAnAddress,
+	NoAddress,
 	/// The address is another machine's.
-	NotLoopback,
+	OtherMachine,
 }
 
 impl fmt::Display for WorkerUrlFault {
 	fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
 		to.write_str(match self {
-			Self::NotHttp => "a worker's URL begins with http://",
-			Self::NotAnAddress => {
+			Self::OtherScheme => "a worker's URL begins with http://",
+			Self::NoAddress => {
 				"a worker's URL is http://, a loopback address and a port, without a path"
 			},
-			Self::NotLoopback => {
+			Self::OtherMachine => {
 				"a worker listens on a loopback address of the node's machine, such as 127.0.0.1: what \
 				 passes between the two is neither encrypted nor authenticated"
 			},
@@ -51,10 +51,10 @@ impl FromStr for WorkerUrl {
 	type Err = WorkerUrlFault;
 
 	fn from_str(url: &str) -> Result<Self, WorkerUrlFault> {
-		let authority = url.strip_prefix("http://").ok_or(WorkerUrlFault::NotHttp)?;
+		let authority = url.strip_prefix("http://").ok_or(WorkerUrlFault::OtherScheme)?;
 		let authority = authority.strip_suffix('/').unwrap_or(authority);
-		if !is_loopback(authority).ok_or(WorkerUrlFault::NotAnAddress)? {
-			return Err(WorkerUrlFault::NotLoopback);
+		if !is_loopback(authority).ok_or(WorkerUrlFault::NoAddress)? {
+			return Err(WorkerUrlFault::OtherMachine);
 		}
 		Ok(Self(format!("http://{authority}")))
 	}
@@ -120,7 +120,7 @@ mod tests {
 		let fault = |url: &str| url.parse::<WorkerUrl>().expect_err("it is refused");
 		for url in ["", "127.0.0.1:9955", "https://127.0.0.1:9955", "HTTP://127.0.0.1", "ftp://::1"]
 		{
-			assert_eq!(fault(url), WorkerUrlFault::NotHttp, "{url}");
+			assert_eq!(fault(url), WorkerUrlFault::OtherScheme, "{url}");
 		}
 		for url in [
 			"http://10.0.0.1:9955",
@@ -132,7 +132,7 @@ mod tests {
 			"http://localhost.example.org",
 			"http://127.0.0.1.example.org",
 		] {
-			assert_eq!(fault(url), WorkerUrlFault::NotLoopback, "{url}");
+			assert_eq!(fault(url), WorkerUrlFault::OtherMachine, "{url}");
 		}
 		for url in [
 			"http://",
@@ -151,7 +151,7 @@ mod tests {
 			"http://127.0.0.1#",
 			"http://local host",
 		] {
-			assert_eq!(fault(url), WorkerUrlFault::NotAnAddress, "{url}");
+			assert_eq!(fault(url), WorkerUrlFault::NoAddress, "{url}");
 		}
 	}
 

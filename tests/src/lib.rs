@@ -9,7 +9,6 @@
 
 pub mod client;
 mod command_line;
-mod hostile_worker;
 mod market;
 mod network;
 mod node;
@@ -19,7 +18,6 @@ mod worker;
 
 pub use client::{Call, Client, Event, Receipt, Refusal};
 pub use command_line::{CommandLine, Ended};
-pub use hostile_worker::{HostileWorker, Manners};
 pub use market::Market;
 pub use network::Network;
 pub use node::Node;

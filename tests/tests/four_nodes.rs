@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use openledger_tests::{
-	client::{account, address, bytes, call, nested, storage_key},
+	client::{account, bytes, call, nested, storage_key},
 	release::next_release,
 	step, until, Client, Event, Network, OPEN,
 };

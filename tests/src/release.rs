@@ -31,6 +31,14 @@ struct VersionHead {
 	authoring_version: u32,
 }
 
+/// What comes after it, as far as it is of use.
+#[derive(Encode, Decode)]
+struct VersionTail {
+	impl_version: u32,
+	apis: Vec<([u8; 8], u32)>,
+	transaction_version: u32,
+}
+
 /// Raises the `spec_version` of a runtime by one. Takes it plain or compressed, gives it compressed.
 ///
 /// # Panics
@@ -50,19 +58,24 @@ pub fn next_release(code: &[u8]) -> Vec<u8> {
 	let mut rest = &encoded[..];
 	let head = VersionHead::decode(&mut rest).expect("the section begins with names");
 	let at = version.start + encoded.len() - rest.len();
-	let (old, implementation) =
-		<(u32, u32)>::decode(&mut rest).expect("the section goes on with versions");
+	let (old, tail) =
+		<(u32, VersionTail)>::decode(&mut rest).expect("the section goes on with versions");
 	let new = old + 1;
 	module[at..at + 4].copy_from_slice(&new.to_le_bytes());
 
-	// In code: alone, or together with its neighbours where the compiler writes two fields at once.
-	let low = |version: u32| i64::from(version) | i64::from(implementation) << 32;
-	let high = |version: u32| i64::from(head.authoring_version) | i64::from(version) << 32;
-	let constants = [
-		(constant(I32_CONST, old.into()), constant(I32_CONST, new.into())),
-		(constant(I64_CONST, low(old)), constant(I64_CONST, low(new))),
-		(constant(I64_CONST, high(old)), constant(I64_CONST, high(new))),
-	];
+	// In code: alone, or together with a neighbour where the compiler writes two numbers at once. Its
+	// neighbours are those of the version itself and, where a transaction is checked, the
+	// transaction version that is signed after it.
+	let pair = |first: u32, second: u32| i64::from(first) | i64::from(second) << 32;
+	let of = |version: u32| {
+		[
+			constant(I32_CONST, version.into()),
+			constant(I64_CONST, pair(version, tail.impl_version)),
+			constant(I64_CONST, pair(version, tail.transaction_version)),
+			constant(I64_CONST, pair(head.authoring_version, version)),
+		]
+	};
+	let constants: Vec<_> = of(old).into_iter().zip(of(new)).collect();
 	let mut replaced = 0;
 	for section in &sections {
 		match section.id {
@@ -175,8 +188,11 @@ mod tests {
 		};
 		section(CODE, &constant(I32_CONST, spec_version.into()));
 		section(CODE, &constant(I64_CONST, i64::from(spec_version) << 32 | 1));
+		section(CODE, &constant(I64_CONST, i64::from(spec_version) | 2 << 32));
 		section(DATA, &(1u32, spec_version).encode());
-		let version = ("openledger", "openledger-node", 1u32, spec_version, 1u32).encode();
+		let apis: Vec<([u8; 8], u32)> = Vec::new();
+		let version =
+			("openledger", "openledger-node", 1u32, spec_version, 1u32, apis, 2u32).encode();
 		section(CUSTOM, &[b"\x0fruntime_version", &version[..]].concat());
 		module
 	}

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use openledger_tests::{
-	client::{account, bytes, call, nested, storage_key},
+	client::{account, address, bytes, call, nested, storage_key},
 	release::next_release,
 	step, until, Client, Event, Network, OPEN,
 };
@@ -88,6 +88,12 @@ async fn upgrade_by_sudo(network: &Network) {
 	let code = code.as_str().expect("a chain has code").trim_start_matches("0x").to_owned();
 	let release = next_release(&hex::decode(code).expect("hexadecimal"));
 
+	// Signed for the version of now, with the nonce after the upgrade's.
+	let transfer =
+		call("Balances", "transfer_keep_alive", vec![address(&dev::bob()), Value::u128(OPEN)]);
+	let nonce = alice.nonce(&dev::alice()).await;
+	let outdated = alice.sign(&transfer, &dev::alice(), nonce + 1).await;
+
 	let upgrade = nested("System", "set_code", vec![Value::from_bytes(release)]);
 	let weight = Value::named_composite([
 		("ref_time", Value::u128(1_000_000_000)),
@@ -105,6 +111,19 @@ async fn upgrade_by_sudo(network: &Network) {
 		})
 		.await;
 	}
+
+	step("the new runtime takes transactions that are signed for it");
+	// A pool judges by the blocks that it has looked at, which may end before the upgrade.
+	let height = alice.best_height().await;
+	network.finalises(height + 1).await;
+	let refusal = alice.submit(&outdated).await.expect_err("it is signed for the old version");
+	assert_eq!((refusal.code, &*refusal.data), (1010, "\"Transaction has a bad signature\""));
+	let bob = network.node("bob").client();
+	let receipt = bob.execute(&transfer, &dev::alice()).await;
+	let transferred = receipt.event("Balances", "Transfer");
+	assert_eq!(transferred.field("amount").as_u128(), Some(OPEN));
+	let last = bob.storage("System", "LastRuntimeUpgrade", vec![]).await.expect("an upgrade");
+	assert_eq!(last.at("spec_version").and_then(Value::as_u128), Some(u128::from(old) + 1));
 
 	let height = alice.best_height().await;
 	network.finalises(height + 2).await;

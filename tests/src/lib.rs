@@ -9,6 +9,7 @@
 
 pub mod client;
 mod command_line;
+mod hostile_worker;
 mod market;
 mod network;
 mod node;
@@ -18,6 +19,7 @@ mod worker;
 
 pub use client::{Call, Client, Event, Receipt, Refusal};
 pub use command_line::{CommandLine, Ended};
+pub use hostile_worker::{HostileWorker, Manners};
 pub use market::Market;
 pub use network::Network;
 pub use node::Node;

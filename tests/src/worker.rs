@@ -86,6 +86,15 @@ impl Worker {
 		format!("http://127.0.0.1:{}", self.port)
 	}
 
+	/// The report about a job as the node gets it, in SCALE.
+	pub async fn report(&self, id: &str) -> Vec<u8> {
+		let request = reqwest::Client::new().get(format!("{}/v1/jobs/{id}", self.url()));
+		let response = request.header("accept", "application/x-scale").send().await;
+		let response = response.and_then(|response| response.error_for_status());
+		let response = response.unwrap_or_else(|error| panic!("no report about {id}: {error}"));
+		response.bytes().await.expect("a report has an end").to_vec()
+	}
+
 	/// The folder of the tiny model.
 	fn model(&self) -> PathBuf {
 		self.directory.path().join("model")

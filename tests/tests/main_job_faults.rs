@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use openledger_tests::{step, until, Event, Market, Network, Worker};
+use openledger_tests::{step, until, Event, HostileWorker, Manners, Market, Network, Worker};
 use serde_json::Value as Json;
 use subxt::dynamic::{At, Value};
 
@@ -84,6 +84,54 @@ async fn nothing_should_be_lost_or_paid_twice_when_processes_die() {
 	};
 	let (report, ()) = tokio::join!(cli.run("alice", &ask), comes_back);
 	assert_answered_once(&market.network, &report).await;
+
+	step("nothing was created or lost");
+	assert_eq!(market.supply().await, before);
+}
+
+/// The node is lied to about a request, then hears the truth: the request is answered, once.
+#[tokio::test(flavor = "multi_thread")]
+async fn request_should_be_answered_once_when_the_worker_lied_before() {
+	let worker = Worker::start().await;
+	let hostile = HostileWorker::before(worker.url().trim_start_matches("http://").to_owned());
+	let market = Market::open_with(worker, &hostile.url()).await;
+	let before = market.supply().await;
+	let model = market.published_model().await;
+	let (question, _) = Market::first_record();
+	let ask = ["ask", &model, &question];
+
+	step("the truth, for comparison");
+	let report = market.cli.run("alice", &ask).await;
+	assert_answered_once(&market.network, &report).await;
+	let jobs = market.worker.jobs().await;
+	let answered = jobs.iter().find(|job| job["kind"] == "inference").expect("a job was done");
+	let of_another = market.worker.report(answered["id"].as_str().expect("an id")).await;
+	let mut forged = of_another.clone();
+	*forged.last_mut().expect("a report has bytes") ^= 1;
+
+	for (what, manners) in [
+		("garbage", Manners::Report(b"\xffnot SCALE at all".to_vec())),
+		("more than a report can be", Manners::Report(vec![2; 300_000])),
+		("a body without end", Manners::Endless),
+		("nothing at all", Manners::Silent),
+		("what is not HTTP", Manners::Noise),
+		("half an answer", Manners::BreakOff),
+		("another request's report", Manners::Report(of_another)),
+		("a forged report", Manners::Report(forged)),
+	] {
+		step(format_args!("the worker says {what}"));
+		let lies = hostile.misled();
+		hostile.behave(manners);
+		let repent = async {
+			until("the node was lied to", JOB_LIMIT, async || {
+				(hostile.misled() > lies).then_some(())
+			})
+			.await;
+			hostile.behave(Manners::Honest);
+		};
+		let (report, ()) = tokio::join!(market.cli.run("alice", &ask), repent);
+		assert_answered_once(&market.network, &report).await;
+	}
 
 	step("nothing was created or lost");
 	assert_eq!(market.supply().await, before);

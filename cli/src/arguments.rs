@@ -16,6 +16,7 @@ use crate::{
 		datanets::{AccessPolicy, DatanetKind, DatanetVersion, DefaultVerdict, RejectReason},
 		licence::Licence,
 		workers::JobKind,
+		Blocks,
 	},
 	error::EXIT_CODES,
 	key::{DevelopmentKey, KeySource},
@@ -47,6 +48,11 @@ pub struct Global {
 	#[arg(env = "OPENLEDGER_WORKER", default_value = "http://127.0.0.1:9955")]
 	#[arg(help_heading = "Connection")]
 	pub worker: String,
+	/// Which blocks count: final ones, or also the best ones, which come seconds earlier and can still
+	/// be undone
+	#[arg(long, global = true, value_enum, value_name = "WHICH", env = "OPENLEDGER_AS_OF")]
+	#[arg(default_value_t, help_heading = "Connection")]
+	pub as_of: Blocks,
 	/// How to write results: for people, or as JSON for programs
 	#[arg(long, global = true, value_enum, default_value_t, help_heading = "Connection")]
 	pub format: Format,

@@ -48,10 +48,11 @@ pub enum JobOutcome {
 	/// The worker did what it was asked.
 	#[codec(index = 0)]
 	Delivered,
-	/// Nobody's fault: the job was withdrawn, or the worker said in time that it could not do it.
+	/// Nobody's fault: the job was withdrawn, or the worker said in time that it cannot be done, or that
+	/// it could not begin it.
 	#[codec(index = 1)]
 	Released,
-	/// The deadline passed without a result: a strike.
+	/// The deadline passed without a result, or the worker gave up what it had started: a strike.
 	#[codec(index = 2)]
 	TimedOut,
 	/// The result was judged false: a slash.

@@ -6,9 +6,11 @@ use serde_json::Value as Json;
 use tokio::process::Command;
 
 /// The command line, set to a node and a worker.
+#[derive(Clone)]
 pub struct CommandLine {
 	node: String,
 	worker: String,
+	blocks: &'static str,
 }
 
 /// How a command ended.
@@ -25,7 +27,13 @@ pub struct Ended {
 impl CommandLine {
 	/// For a node at `ws://…` and a worker at `http://…`.
 	pub fn new(node: impl Into<String>, worker: impl Into<String>) -> Self {
-		Self { node: node.into(), worker: worker.into() }
+		Self { node: node.into(), worker: worker.into(), blocks: "final" }
+	}
+
+	/// The same without waiting until blocks are final, which takes three times as long as the blocks.
+	/// For what a test needs and is not about.
+	pub fn in_best_blocks(&self) -> Self {
+		Self { blocks: "best", ..self.clone() }
 	}
 
 	/// Speaks to this node from now on.
@@ -47,7 +55,7 @@ impl CommandLine {
 		let binary = binary();
 		let output = Command::new(&binary)
 			.args(["--node", &self.node, "--worker", &self.worker])
-			.args(["--format", "json", key, who])
+			.args(["--as-of", self.blocks, "--format", "json", key, who])
 			.args(arguments)
 			.stdin(Stdio::null())
 			.kill_on_drop(true)

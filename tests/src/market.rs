@@ -42,7 +42,8 @@ pub struct Market {
 impl Market {
 	/// Starts everything: a base model, a worker whose operator has given away its last OPEN, and a
 	/// published version of a datanet to which every contributor has given four records. Whoever does
-	/// not wait for another acts at the same time, for every step waits until its block is final.
+	/// not wait for another acts at the same time, for every step waits for a block; the last one until
+	/// all of it is final.
 	pub async fn open() -> Self {
 		let worker = Worker::start().await;
 		let url = worker.url();
@@ -57,7 +58,7 @@ impl Market {
 		let files = TempDir::with_prefix("openledger-market-")
 			.unwrap_or_else(|error| panic!("no directory for files: {error}"));
 		let market = Self { network, worker, cli, files };
-		let cli = &market.cli;
+		let cli = &market.cli.in_best_blocks();
 		let operator_file = market.write("operator.key", OPERATOR);
 		let operator = operator_key().public_key().to_account_id().to_string();
 		market.insert_operator_key("alice").await;
@@ -94,10 +95,8 @@ impl Market {
 		let all = call("Balances", "transfer_all", vec![address(&dev::eve()), Value::bool(false)]);
 		let client = market.network.node("alice").client();
 		let operator = operator_key();
-		tokio::join!(
-			client.execute(&all, &operator),
-			cli.run("alice", &["datanet", "publish", "0"])
-		);
+		let publish = ["datanet", "publish", "0"];
+		tokio::join!(client.execute(&all, &operator), market.cli.run("alice", &publish));
 		let left = client.storage("System", "Account", vec![account(&operator)]).await;
 		let left = left.and_then(|left| left.at("providers").and_then(Value::as_u128));
 		assert_eq!(left, Some(0), "the operator has no account any more");
@@ -122,27 +121,37 @@ impl Market {
 
 	/// Orders a training job on the datanet and does not wait for it; gives its number.
 	pub async fn order_training(&self) -> String {
+		self.order_by(&self.cli).await
+	}
+
+	async fn order_by(&self, cli: &CommandLine) -> String {
 		let specification = self.write("spec.json", SPECIFICATION);
 		let order = ["train", "--base", "0", "--datanet", "0", "--spec", &specification];
 		let order = [&order[..], &["--budget", "10", "--commercial", "--detach"]].concat();
-		number(&self.cli.run("ferdie", &order).await, "job")
+		number(&cli.run("ferdie", &order).await, "job")
 	}
 
 	/// Waits until a training job has made its model; gives the model's number.
 	pub async fn trained_model(&self, job: &str) -> String {
-		let finished = self.cli.run("ferdie", &["job", job, "--wait"]).await;
+		Self::model_of(&self.cli, job).await
+	}
+
+	async fn model_of(cli: &CommandLine, job: &str) -> String {
+		let finished = cli.run("ferdie", &["job", job, "--wait"]).await;
 		assert_eq!(finished["line"], "finished", "{finished}");
 		number(&finished, "model")
 	}
 
 	/// A model of the datanet, published at 1 OPEN for 1,000 tokens of prompt and 2 OPEN for
-	/// 1,000 of answer; gives its number.
+	/// 1,000 of answer, which is final; gives its number.
 	pub async fn published_model(&self) -> String {
-		let job = self.order_training().await;
-		let model = self.trained_model(&job).await;
+		let quick = self.cli.in_best_blocks();
+		let job = self.order_by(&quick).await;
+		let model = Self::model_of(&quick, &job).await;
 		let prices = ["--input-price", "1", "--output-price", "2"];
 		let publish = [&["model", "publish", &model][..], &prices].concat();
-		self.cli.run("ferdie", &publish).await;
+		quick.run("ferdie", &publish).await;
+		self.network.finalises(self.network.node("alice").client().best_height().await).await;
 		model
 	}
 

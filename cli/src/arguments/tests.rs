@@ -25,7 +25,7 @@ fn a_key_cannot_be_an_argument() {
 	command.build();
 	let from_environment: Vec<_> =
 		command.get_arguments().filter_map(|argument| argument.get_env()).collect();
-	assert_eq!(from_environment, ["OPENLEDGER_NODE", "OPENLEDGER_WORKER"]);
+	assert_eq!(from_environment, ["OPENLEDGER_NODE", "OPENLEDGER_WORKER", "OPENLEDGER_AS_OF"]);
 }
 
 #[test]
@@ -35,6 +35,13 @@ fn global_options_stand_anywhere() {
 	let global = arguments.unwrap().global;
 	assert_eq!(global.dev, Some(DevelopmentKey::Bob));
 	assert_eq!((global.format, global.node.as_str()), (Format::Json, "ws://x"));
+}
+
+#[test]
+fn only_final_blocks_count_unless_the_best_are_asked_for() {
+	let blocks = |arguments: &[&str]| parse(arguments).unwrap().global.as_of;
+	assert_eq!(blocks(&["rewards"]), Blocks::Final);
+	assert_eq!(blocks(&["rewards", "--as-of", "best"]), Blocks::Best);
 }
 
 #[test]

@@ -41,7 +41,7 @@ impl Content {
 	}
 }
 
-/// Why a worker could not answer.
+/// Why a worker could not do a job.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, DecodeAsType, Serialize)]
 #[decode_as_type(crate_path = "subxt::ext::scale_decode")]
 #[serde(rename_all = "snake_case")]

@@ -1,6 +1,7 @@
 //! The chain over JSON-RPC: views, transactions, events, by the node's own metadata.
 //!
-//! What is read is read as of the last final block, so that nothing that is shown is undone.
+//! What is read is read as of the last final block, so that nothing that is shown is undone, unless
+//! the best [`Blocks`] are asked for.
 //! Calls and views stand by topic in [`datanets`], [`models`], [`inference`] and [`workers`].
 
 pub mod accounts;
@@ -15,6 +16,7 @@ pub mod workers;
 
 use std::{future::Future, time::Duration};
 
+use clap::ValueEnum;
 use codec::{Decode, DecodeAll, Encode};
 use openledger_primitives::H256;
 use subxt::{
@@ -46,14 +48,25 @@ use crate::{
 /// How long to wait for an answer of the node.
 const ANSWER_LIMIT: Duration = Duration::from_secs(60);
 
-/// From submission until the transaction's block is final: a minute of slots, and as much for a network
-/// that has trouble.
+/// From submission until the transaction is in a block that counts: a minute of slots, and as much for a
+/// network that has trouble.
 const FINALITY_LIMIT: Duration = Duration::from_secs(120);
+
+/// Which blocks count: as of which things are read, and where a transaction has to be.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, ValueEnum)]
+pub enum Blocks {
+	/// Final ones: nothing is ever undone
+	#[default]
+	Final,
+	/// The best ones as well: sooner by some seconds, and another fork may undo them
+	Best,
+}
 
 /// A connection to a node.
 #[derive(Clone)]
 pub struct Chain {
 	url: String,
+	blocks: Blocks,
 	rpc: RpcClient,
 	client: OnlineClient<SubstrateConfig>,
 }
@@ -69,7 +82,7 @@ enum ViewFault {
 	Codec,
 }
 
-/// A transaction in a final block.
+/// A transaction in a block.
 pub struct Receipt {
 	url: String,
 	/// The block.
@@ -81,7 +94,7 @@ pub struct Receipt {
 
 impl Chain {
 	/// Connects to the node at this address. Without encryption only on this machine.
-	pub async fn connect(url: &str) -> Result<Self> {
+	pub async fn connect(url: &str, blocks: Blocks) -> Result<Self> {
 		let unreachable = |reason: String| Error::NodeUnreachable { url: url.to_owned(), reason };
 		let rpc = RpcClient::from_url(url).await.map_err(|error| match error {
 			subxt::rpcs::Error::InsecureUrl(_) => Error::Usage {
@@ -97,7 +110,7 @@ impl Chain {
 				OnlineClientError::RpcError(error) => unreachable(innermost(&error)),
 				other => Error::Incompatible { url: url.to_owned(), reason: other.to_string() },
 			})?;
-		Ok(Self { url: url.into(), rpc, client })
+		Ok(Self { url: url.into(), blocks, rpc, client })
 	}
 
 	/// Where the node is.
@@ -110,7 +123,7 @@ impl Chain {
 		self.client.genesis_hash()
 	}
 
-	/// Height of the last final block.
+	/// Height of the last block that counts.
 	pub async fn height(&self) -> Result<u64> {
 		Ok(self.block().await?.block_number())
 	}
@@ -167,7 +180,7 @@ impl Chain {
 			.map_err(|error| fault(error.to_string()))
 	}
 
-	/// Signs a call, hands it in, and waits until its block is final.
+	/// Signs a call, hands it in, and waits until it is in a block that counts.
 	pub async fn submit<Data: EncodeAsFields>(
 		&self,
 		key: &Keypair,
@@ -191,7 +204,11 @@ impl Chain {
 			Ok(receipt) => receipt,
 			Err(_) => Err(Error::NotDone {
 				what: format!(
-					"the transaction {hash:?} was handed in, but its block was not final within {} seconds",
+					"the transaction {hash:?} was handed in, but was in no {} block within {} seconds",
+					match self.blocks {
+						Blocks::Final => "final",
+						Blocks::Best => "best",
+					},
 					FINALITY_LIMIT.as_secs()
 				),
 				hint: Some("it may still take effect: look before you repeat it".into()),
@@ -232,8 +249,17 @@ impl Chain {
 		})
 	}
 
+	/// The chain as of the last block that counts.
 	async fn block(&self) -> Result<Block> {
-		self.in_time(self.client.at_current_block()).await?.map_err(|error| {
+		let block = match self.blocks {
+			Blocks::Final => self.in_time(self.client.at_current_block()).await?,
+			Blocks::Best => {
+				let best = self.rpc.request::<H256>("chain_getBlockHash", RpcParams::new());
+				let best = self.in_time(best).await?.map_err(|error| self.rpc_fault(&error))?;
+				self.in_time(self.client.at_block(best)).await?
+			},
+		};
+		block.map_err(|error| {
 			use subxt::error::OnlineClientAtBlockError as Fault;
 			match &error {
 				Fault::CannotGetCurrentBlock { reason }
@@ -255,6 +281,9 @@ impl Chain {
 		let block = loop {
 			match progress.next().await {
 				Some(Ok(TransactionStatus::InFinalizedBlock(block))) => break block,
+				Some(Ok(TransactionStatus::InBestBlock(block))) if self.blocks == Blocks::Best => {
+					break block;
+				},
 				Some(Ok(
 					TransactionStatus::Error { message }
 					| TransactionStatus::Invalid { message }

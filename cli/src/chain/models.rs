@@ -14,6 +14,7 @@ use crate::{
 	amount::as_open,
 	chain::{
 		datanets::{text, DatanetVersion},
+		inference::FailureReason,
 		licence::Licence,
 		why_not::Refusal,
 		Chain, Receipt,
@@ -197,6 +198,15 @@ pub enum TrainingPhase {
 		/// In which block.
 		at: u32,
 	},
+	/// The worker started and could not finish; the budget went back.
+	Failed {
+		/// The worker's stash.
+		worker: AccountId32,
+		/// Why.
+		reason: FailureReason,
+		/// In which block.
+		at: u32,
+	},
 }
 
 impl TrainingPhase {
@@ -239,6 +249,9 @@ impl fmt::Display for TrainingPhase {
 					out,
 					"refuted in block {at}: {worker} was found at fault; the budget went back"
 				)
+			},
+			Self::Failed { worker, reason, at } => {
+				write!(out, "failed in block {at} at {worker}: {reason}; the budget went back")
 			},
 		}
 	}

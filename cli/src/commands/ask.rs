@@ -97,7 +97,7 @@ async fn wait(chain: &Chain, asked: &InferenceRequested) -> Result<()> {
 			Some(phase @ (RequestPhase::TimedOut { .. } | RequestPhase::Failed { .. })) => {
 				return Err(answer::unanswered(request, &phase));
 			},
-			// Right after its block became final the node may still look at the one before.
+			// Right after its block became final or the best the node may still look at the one before.
 			Some(RequestPhase::Assigned(_)) | None => {},
 		}
 		if chain.height().await? > last_block {

@@ -92,7 +92,7 @@ struct Session {
 impl Session {
 	/// A connection to the node.
 	async fn chain(&self) -> Result<Chain> {
-		Chain::connect(&self.global.node).await
+		Chain::connect(&self.global.node, self.global.as_of).await
 	}
 
 	/// The worker, to which a connection is made when it is needed.

@@ -279,7 +279,8 @@ impl<'a> Follower<'a> {
 				TrainingPhase::Settled { model, .. } => return self.finish(*model, step).await,
 				TrainingPhase::TimedOut { .. }
 				| TrainingPhase::Cancelled { .. }
-				| TrainingPhase::Refuted { .. } => {
+				| TrainingPhase::Refuted { .. }
+				| TrainingPhase::Failed { .. } => {
 					return Err(Error::NotDone {
 						what: format!("there is no model: job {} is {}", self.job, job.phase),
 						hint: Some("the budget came back: order again".into()),

@@ -6,8 +6,10 @@ use frame_support::{
 	traits::{fungible::Mutate, tokens::Preservation, ConstU128, ConstU32, ConstU64, Hooks},
 	weights::Weight,
 };
-use frame_system::AuthorizeCall;
-use openledger_pallet_support::offchain::testing::{Node, NumberedSignature};
+use openledger_pallet_support::{
+	offchain::testing::Node,
+	operator::testing::{Block, NumberedSignature},
+};
 use openledger_primitives::{
 	claim::AttributionClaim,
 	jobs::{JobKind, JobOutcome},
@@ -70,7 +72,7 @@ frame_support::construct_runtime!(
 
 #[derive_impl(frame_system::config_preludes::TestDefaultConfig)]
 impl frame_system::Config for Test {
-	type Block = frame_system::mocking::MockBlock<Test, NumberedSignature, AuthorizeCall<Test>>;
+	type Block = Block<Test>;
 	type AccountData = pallet_balances::AccountData<Balance>;
 }
 
@@ -246,36 +248,7 @@ impl pallet_inference::Config for Test {
 	type WeightInfo = ();
 }
 
-pub type Extrinsic =
-	frame_system::mocking::MockUncheckedExtrinsic<Test, NumberedSignature, AuthorizeCall<Test>>;
-
-impl<LocalCall> frame_system::offchain::CreateTransactionBase<LocalCall> for Test
-where
-	RuntimeCall: From<LocalCall>,
-{
-	type Extrinsic = Extrinsic;
-	type RuntimeCall = RuntimeCall;
-}
-
-impl<LocalCall> frame_system::offchain::CreateTransaction<LocalCall> for Test
-where
-	RuntimeCall: From<LocalCall>,
-{
-	type Extension = AuthorizeCall<Test>;
-
-	fn create_transaction(call: RuntimeCall, extension: AuthorizeCall<Test>) -> Extrinsic {
-		Extrinsic::new_transaction(call, extension)
-	}
-}
-
-impl<LocalCall> frame_system::offchain::CreateAuthorizedTransaction<LocalCall> for Test
-where
-	RuntimeCall: From<LocalCall>,
-{
-	fn create_extension() -> AuthorizeCall<Test> {
-		AuthorizeCall::new()
-	}
-}
+openledger_pallet_support::make_reports!(Test);
 
 #[derive(Default)]
 pub struct ExtBuilder;

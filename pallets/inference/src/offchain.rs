@@ -2,49 +2,33 @@
 //! [`openledger_pallet_support::offchain`].
 
 use crate::{pallet::*, requests::RequestOf, types::*};
-use alloc::{boxed::Box, vec::Vec};
-use codec::Encode;
-use frame_support::traits::Get;
-use frame_system::pallet_prelude::BlockNumberFor;
-use openledger_pallet_support::offchain::{
-	expiry, Desk, Duty, Objection, Operator, Statement, MAX_JOBS_PER_OPERATOR,
-};
+use openledger_pallet_support::offchain::{Desk, Duty, Objection, Operator, Statement};
 use openledger_primitives::{
 	content::Content,
 	jobs::FailureReason,
-	traits::{ModelRegistry, WorkerPool},
+	traits::ModelRegistry,
 	worker_api::{InferenceAnswer, InferenceOrder, JobKey, Report, Work},
-	RequestId, UnixSeconds, H256,
+	RequestId,
 };
-use sp_runtime::traits::{UniqueSaturatedInto, Zero};
+use sp_runtime::traits::UniqueSaturatedInto;
 
 impl<T: Config> Desk for Pallet<T> {
-	type AccountId = T::AccountId;
+	type Runtime = T;
+	type Workers = T::Workers;
 	type Signature = T::OperatorSignature;
+	type BlockMillis = T::BlockMillis;
 	const NAME: &'static str = "inference";
 	const TARGET: &'static str = "offchain::inference";
 
-	fn now() -> u64 {
-		Pallet::<T>::now().unique_saturated_into()
+	fn duties(worker: &T::AccountId) -> impl Iterator<Item = Duty> {
+		PendingFor::<T>::iter_key_prefix(worker).filter_map(|id| {
+			let (_, job) = Self::assigned(id).ok()?;
+			let report_by = job.answer_by.unique_saturated_into();
+			Some(Duty { key: JobKey::Inference(id), report_by })
+		})
 	}
 
-	fn genesis() -> H256 {
-		frame_system::Pallet::<T>::block_hash(BlockNumberFor::<T>::zero())
-	}
-
-	fn duties(operator: &T::AccountId) -> Vec<Duty> {
-		let Some(stash) = T::Workers::stash_of(operator) else { return Vec::new() };
-		PendingFor::<T>::iter_key_prefix(stash)
-			.take(MAX_JOBS_PER_OPERATOR)
-			.filter_map(|id| {
-				let (_, job) = Self::assigned(id).ok()?;
-				let report_by = job.answer_by.unique_saturated_into();
-				Some(Duty { key: JobKey::Inference(id), report_by })
-			})
-			.collect()
-	}
-
-	fn work(duty: &Duty) -> Result<(Work, UnixSeconds), Objection> {
+	fn work(duty: &Duty) -> Result<(Work, u64), Objection> {
 		let (id, request) = Self::request_of(duty)?;
 		let files = T::Models::files(request.model)
 			.ok_or(Objection::Incomplete("what the model is made of"))?;
@@ -60,8 +44,7 @@ impl<T: Config> Desk for Pallet<T> {
 			max_input_tokens: request.max_input_tokens,
 			max_output_tokens: request.max_output_tokens,
 		};
-		let blocks = duty.report_by.saturating_sub(<Self as Desk>::now());
-		Ok((Work::Inference(order), expiry(blocks, T::BlockMillis::get())))
+		Ok((Work::Inference(order), 0))
 	}
 
 	fn state(
@@ -97,15 +80,12 @@ impl<T: Config> Pallet<T> {
 	) -> Statement {
 		let InferenceAnswer { receipt, answer, claim } = answer;
 		let message = Self::result_message(request, &receipt, &answer, &claim);
-		let transaction = move || {
-			Self::rehearse_result(&operator.account, request, &receipt, &answer, &claim)
-				.map_err(Objection::Refused)?;
-			let signature = operator.sign(message).ok_or(Objection::NotSigned)?;
+		Statement::new::<T, Call<T>>("result", message, move || {
+			Self::rehearse_result(&operator.account, request, &receipt, &answer, &claim)?;
+			let signature = operator.sign(message)?;
 			let operator = operator.account;
-			let call = Call::submit_result { request, receipt, answer, claim, operator, signature };
-			Ok(Self::transaction(call))
-		};
-		Statement { what: "result", message, transaction: Box::new(transaction) }
+			Ok(Call::submit_result { request, receipt, answer, claim, operator, signature })
+		})
 	}
 
 	fn failure(
@@ -114,17 +94,11 @@ impl<T: Config> Pallet<T> {
 		reason: FailureReason,
 	) -> Statement {
 		let message = Self::failure_message(request, reason);
-		let transaction = move || {
-			Self::rehearse_failure(&operator.account, request, reason)
-				.map_err(Objection::Refused)?;
-			let signature = operator.sign(message).ok_or(Objection::NotSigned)?;
+		Statement::new::<T, Call<T>>("failure", message, move || {
+			Self::rehearse_failure(&operator.account, request, reason)?;
+			let signature = operator.sign(message)?;
 			let operator = operator.account;
-			Ok(Self::transaction(Call::report_failure { request, reason, operator, signature }))
-		};
-		Statement { what: "failure", message, transaction: Box::new(transaction) }
-	}
-
-	fn transaction(call: Call<T>) -> Vec<u8> {
-		T::create_authorized_transaction(call.into()).encode()
+			Ok(Call::report_failure { request, reason, operator, signature })
+		})
 	}
 }

@@ -11,6 +11,7 @@ use frame_support::{
 		RuntimeDbWeight, Weight,
 	},
 };
+use openledger_pallet_support::strike;
 
 /// What the calls and hooks of the pallet weigh.
 pub trait WeightInfo {
@@ -57,16 +58,6 @@ const BYTES_PER_MICRO: u64 = 64;
 /// Microseconds to verify a signature of any scheme.
 const SIGNATURE_MICROS: u64 = 200;
 
-/// Reads and writes when a worker gets a strike: the worker, what it unbonds, accounts and holds, and
-/// the pools of 16 base models with 3 kinds of work each, in which its bond weighs less now or in
-/// which another takes its place.
-const STRIKE_READS: u64 = 5 + 16 * 3 * 3;
-const STRIKE_WRITES: u64 = 6 + 16 * 3 * 3;
-/// Microseconds to bring those pools in line.
-const STRIKE_MICROS: u64 = 40 + 16 * 3 * 20;
-/// Bytes of proof of those pools beside what every read has.
-const STRIKE_PROOF: u64 = 16 * 3 * 16 * 1_024;
-
 impl<Db: Get<RuntimeDbWeight>> WeightInfo for Counted<Db> {
 	/// Reads the model, the counter, the requester's account (twice: the question what it can spend
 	/// is rolled back), holds, locks and index, and the pool; writes the counter, the account, the
@@ -102,12 +93,7 @@ impl<Db: Get<RuntimeDbWeight>> WeightInfo for Counted<Db> {
 
 	/// As for a failure, with a strike that may cost the worker its place.
 	fn expire_request() -> Weight {
-		Self::of(
-			STRIKE_MICROS.saturating_add(200),
-			STRIKE_READS.saturating_add(8),
-			STRIKE_WRITES.saturating_add(11),
-		)
-		.saturating_add(Weight::from_parts(0, STRIKE_PROOF))
+		Self::of(200, 8, 11).saturating_add(strike::weight(Db::get()))
 	}
 
 	/// Reads the cursor and the block's first entry; writes the cursor.

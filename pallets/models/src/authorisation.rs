@@ -3,7 +3,7 @@
 //! What is cheap to find out is found out first, then the signature is verified, and only then the
 //! call is tried out, so that nobody but the operator of a job under way can make nodes work.
 
-use crate::{escrow::TrainingJobOf, pallet::*};
+use crate::pallet::*;
 use frame_support::pallet_prelude::*;
 use openledger_pallet_support::operator::{self, refusal};
 use openledger_primitives::{jobs::FailureReason, training::TrainingResult, TrainingJobId, H256};
@@ -30,6 +30,11 @@ impl<T: Config> Pallet<T> {
 		operator::message::<T>("models.decline_training", &(job, attempt, reason))
 	}
 
+	/// What an operator signs to give up training that was started.
+	pub fn failure_message(job: TrainingJobId, attempt: u32, reason: FailureReason) -> H256 {
+		operator::message::<T>("models.report_failure", &(job, attempt, reason))
+	}
+
 	/// What an operator signs to deliver a result.
 	pub fn delivery_message(job: TrainingJobId, attempt: u32, result: &TrainingResult) -> H256 {
 		operator::message::<T>("models.deliver_training", &(job, attempt, result))
@@ -43,11 +48,10 @@ impl<T: Config> Pallet<T> {
 		signature: &T::OperatorSignature,
 	) -> TransactionValidityWithRefund {
 		let (id, attempt) = (*job, *attempt);
-		let (job, _) = Self::startable(id, attempt, operator).map_err(Self::keep_out)?;
-		let message = Self::start_message(id, attempt);
-		operator::ensure_signed_by(operator, message, signature)?;
-		Self::rehearse_start(operator, id, attempt).map_err(Self::keep_out)?;
-		Self::admit(id, &job, Stage::Start)
+		let message = || Self::start_message(id, attempt);
+		Self::authorise(Stage::Start, id, attempt, operator, message, signature, || {
+			Self::rehearse_start(operator, id, attempt)
+		})
 	}
 
 	pub(crate) fn authorise_decline(
@@ -59,11 +63,10 @@ impl<T: Config> Pallet<T> {
 		signature: &T::OperatorSignature,
 	) -> TransactionValidityWithRefund {
 		let (id, attempt, reason) = (*job, *attempt, *reason);
-		let (job, _) = Self::startable(id, attempt, operator).map_err(Self::keep_out)?;
-		let message = Self::decline_message(id, attempt, reason);
-		operator::ensure_signed_by(operator, message, signature)?;
-		Self::rehearse_decline(operator, id, attempt, reason).map_err(Self::keep_out)?;
-		Self::admit(id, &job, Stage::Start)
+		let message = || Self::decline_message(id, attempt, reason);
+		Self::authorise(Stage::Start, id, attempt, operator, message, signature, || {
+			Self::rehearse_decline(operator, id, attempt, reason)
+		})
 	}
 
 	pub(crate) fn authorise_delivery(
@@ -75,11 +78,25 @@ impl<T: Config> Pallet<T> {
 		signature: &T::OperatorSignature,
 	) -> TransactionValidityWithRefund {
 		let (id, attempt) = (*job, *attempt);
-		let (job, _) = Self::deliverable(id, attempt, operator).map_err(Self::keep_out)?;
-		let message = Self::delivery_message(id, attempt, result);
-		operator::ensure_signed_by(operator, message, signature)?;
-		Self::rehearse_delivery(operator, id, attempt, *result).map_err(Self::keep_out)?;
-		Self::admit(id, &job, Stage::Delivery)
+		let message = || Self::delivery_message(id, attempt, result);
+		Self::authorise(Stage::Delivery, id, attempt, operator, message, signature, || {
+			Self::rehearse_delivery(operator, id, attempt, *result)
+		})
+	}
+
+	pub(crate) fn authorise_failure(
+		_: TransactionSource,
+		job: &TrainingJobId,
+		attempt: &u32,
+		reason: &FailureReason,
+		operator: &T::AccountId,
+		signature: &T::OperatorSignature,
+	) -> TransactionValidityWithRefund {
+		let (id, attempt, reason) = (*job, *attempt, *reason);
+		let message = || Self::failure_message(id, attempt, reason);
+		Self::authorise(Stage::Delivery, id, attempt, operator, message, signature, || {
+			Self::rehearse_failure(operator, id, attempt, reason)
+		})
 	}
 
 	/// Whether the chain would take a start now.
@@ -111,12 +128,33 @@ impl<T: Config> Pallet<T> {
 		operator::rehearse(|| Self::do_deliver_training(operator, job, attempt, result))
 	}
 
+	/// Whether the chain would take a failure now.
+	pub(crate) fn rehearse_failure(
+		operator: &T::AccountId,
+		job: TrainingJobId,
+		attempt: u32,
+		reason: FailureReason,
+	) -> DispatchResult {
+		operator::rehearse(|| Self::do_report_failure(operator, job, attempt, reason))
+	}
+
 	/// Lets a report in, for the blocks before the job's deadline.
-	fn admit(
-		id: TrainingJobId,
-		job: &TrainingJobOf<T>,
+	fn authorise(
 		stage: Stage,
+		id: TrainingJobId,
+		attempt: u32,
+		operator: &T::AccountId,
+		message: impl FnOnce() -> H256,
+		signature: &T::OperatorSignature,
+		rehearsal: impl FnOnce() -> DispatchResult,
 	) -> TransactionValidityWithRefund {
+		let reportable = match stage {
+			Stage::Start => Self::startable(id, attempt, operator),
+			Stage::Delivery => Self::deliverable(id, attempt, operator),
+		};
+		let (job, _) = reportable.map_err(Self::keep_out)?;
+		operator::ensure_signed_by(operator, message(), signature)?;
+		rehearsal().map_err(Self::keep_out)?;
 		let blocks = job.phase.deadline().saturating_sub(Self::now());
 		operator::admit(TAG, (id, job.assignments, stage), blocks.unique_saturated_into())
 	}

@@ -356,6 +356,31 @@ mod benchmarks {
 	}
 
 	#[benchmark]
+	fn report_failure() {
+		let scene = running::<T>();
+		let signature = scene.sign(Models::<T>::failure_message(scene.job, ATTEMPT, REASON));
+
+		#[extrinsic_call]
+		_(RawOrigin::Authorized, scene.job, ATTEMPT, REASON, scene.operator.account, signature);
+
+		assert!(matches!(Jobs::<T>::get(scene.job).unwrap().phase, Phase::Failed { .. }));
+	}
+
+	#[benchmark]
+	fn authorise_failure() {
+		let scene = running::<T>();
+		let signature = scene.sign(Models::<T>::failure_message(scene.job, ATTEMPT, REASON));
+		let (job, attempt, operator) = (scene.job, ATTEMPT, scene.operator.account);
+		let reason = REASON;
+		let call = Call::<T>::report_failure { job, attempt, reason, operator, signature };
+
+		#[block]
+		{
+			authorise(&call);
+		}
+	}
+
+	#[benchmark]
 	fn cancel_training() {
 		let scene = assigned::<T>();
 

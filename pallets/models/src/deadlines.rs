@@ -86,7 +86,8 @@ impl<T: Config> Pallet<T> {
 			Phase::Settled { .. }
 			| Phase::TimedOut { .. }
 			| Phase::Cancelled { .. }
-			| Phase::Refuted { .. } => {
+			| Phase::Refuted { .. }
+			| Phase::Failed { .. } => {
 				Self::forget(id, job);
 				Ok(())
 			},

@@ -30,23 +30,24 @@
 //! |---|---|---|---|---|
 //! | `Open` | `expires_at` | anybody: `assign_training` → `Assigned`; creator: `cancel_training` → `Cancelled` | → `TimedOut` (no worker) | held; back on cancel and at the deadline |
 //! | `Assigned` | worker, `start_by` | operator: `start_training` → `Running`, `decline_training` → `Open`, or `TimedOut` when the assignments are used up; creator: `cancel_training` → `Cancelled` | strike; → `Assigned` to the next worker, or `Open` when none is free, or `TimedOut` when the assignments are used up | held; back on cancel and at the end |
-//! | `Running` | worker, `deliver_by` | operator: `deliver_training` → `Delivered` | strike; → `TimedOut` (not delivered) | held; back at the deadline |
+//! | `Running` | worker, `deliver_by` | operator: `deliver_training` → `Delivered`, `report_failure` → `Failed` | strike; → `TimedOut` (not delivered) | held; back at a failure and at the deadline |
 //! | `Delivered` | worker, result, `settle_at` | creator: `dispute_training` → `Disputed` | → `Settled` | held; to the worker at the deadline |
 //! | `Disputed` | worker, result, objection and bond, `decide_by` | `DisputeOrigin`: `resolve_dispute` upheld → `Refuted`, rejected → `Settled` | → `Settled` | held; upheld: back; else: to the worker |
 //! | `Settled` | worker, model, `forget_at` | nothing | the record goes | paid |
 //! | `TimedOut` | cause, `forget_at` | nothing | the record goes | given back |
 //! | `Cancelled` | `forget_at` | nothing | the record goes | given back |
 //! | `Refuted` | worker, `forget_at` | nothing | the record goes | given back |
+//! | `Failed` | worker, reason, `forget_at` | nothing | the record goes | given back |
 //!
 //! ## How results arrive
 //!
 //! In every block, the offchain worker of a node that holds operator keys gives its workers' jobs to
 //! the worker beside the node and asks how far they are (`docs/spec/worker-api.md`). What the worker
 //! reports is checked, signed with the operator key, and submitted as a transaction that authorises
-//! itself ([`openledger_pallet_support::operator`]): `start_training`, `decline_training` and
-//! `deliver_training` need no OPEN and no account, only the signature of the operator whose job it is.
-//! A job is started once the worker has all it needs for it, so `StartPeriod` is the time to fetch
-//! the data.
+//! itself ([`openledger_pallet_support::operator`]): `start_training`, `decline_training`,
+//! `deliver_training` and `report_failure` need no OPEN and no account, only the signature of the
+//! operator whose job it is. A job is started once the worker has all it needs for it, so
+//! `StartPeriod` is the time to fetch the data.
 //!
 //! A client that is not a node can do the same: sign
 //! [`operator_message`](openledger_primitives::jobs::operator_message) of the genesis hash, the call's
@@ -56,7 +57,19 @@
 //!
 //! A `Running` job cannot be cancelled: the worker already spends what the budget pays for, and a
 //! creator who could leave at the last block would have trained for nothing. The creator's way out
-//! is the deadline.
+//! is the deadline, or the worker's word that it has failed.
+//!
+//! ## When training fails
+//!
+//! A worker that cannot begin declines, at no cost, and the job waits for another one. To start is to
+//! say that everything is there and checked, so a worker that gives up after that has failed:
+//! `report_failure` ends the job at once, gives the budget back and frees the slot, and is the strike
+//! that silence until the deadline would be. The exception is `SpecificationUnusable`, because what is
+//! wrong with an order may come out on the way, such as a learning rate at which the loss is not
+//! finite: nobody is to blame then. The chain cannot tell whether a reason is true; a false one gains
+//! a worker no money, costs the creator time, and is on record in `TrainingFailed`.
+//!
+//! The job is not given to another worker: the creator may want to change the order first.
 //!
 //! ## Economics
 //!
@@ -69,7 +82,8 @@
 //!   train for nothing; so the doubt costs the creator a budget that was meant to be spent, and the
 //!   worker a delay.
 //! - The worker's slot is given back exactly once per assignment, with how it ended: `Released`
-//!   (declined or cancelled), `TimedOut` (a strike), `Delivered` or `Faulty` (a slash). It stays taken
+//!   (declined, cancelled, or impossible), `TimedOut` (a strike), `Delivered` or `Faulty` (a slash). It
+//!   stays taken
 //!   until the result stands, so that the bond behind it is still there when it is judged.
 //! - A **deposit** pays for records that stay: for a base model by its registrar, for a model by its
 //!   creator, taken with the request because it must be there at the end, given back if no model
@@ -562,6 +576,15 @@ pub mod pallet {
 			from: T::AccountId,
 			/// Who owns it.
 			to: T::AccountId,
+		},
+		/// A job ended because its worker could not finish it; the budget went back.
+		TrainingFailed {
+			/// The job.
+			job: TrainingJobId,
+			/// The worker's stash.
+			worker: T::AccountId,
+			/// Why.
+			reason: FailureReason,
 		},
 	}
 
@@ -1284,6 +1307,41 @@ pub mod pallet {
 		pub fn accept_model(origin: OriginFor<T>, model: ModelId) -> DispatchResult {
 			let who = ensure_signed(origin)?;
 			Self::do_accept_model(who, model)
+		}
+
+		/// Gives up a training job that was started.
+		///
+		/// ## Dispatch Origin
+		/// Authorised: `operator` signs for the job's worker, and `signature` is its signature under the
+		/// message for `models.report_failure` and the arguments before it.
+		///
+		/// ## Details
+		/// Ends the job and gives the budget back. A strike against the worker, unless the reason is
+		/// `SpecificationUnusable`. Costs nothing else.
+		///
+		/// ## Errors
+		/// `UnknownJob`, `WrongPhase`, `WrongAttempt`, `NotOperator`, `TooLate`: all of them are found
+		/// before the transaction gets into a pool or a block
+		/// ([`refusal`](openledger_pallet_support::operator::refusal)).
+		///
+		/// ## Events
+		/// `TrainingFailed`
+		#[pallet::call_index(21)]
+		#[pallet::weight((T::WeightInfo::report_failure(), Pays::No))]
+		#[pallet::authorize(Self::authorise_failure)]
+		#[pallet::weight_of_authorize(T::WeightInfo::authorise_failure())]
+		pub fn report_failure(
+			origin: OriginFor<T>,
+			job: TrainingJobId,
+			attempt: u32,
+			reason: FailureReason,
+			operator: T::AccountId,
+			signature: T::OperatorSignature,
+		) -> DispatchResult {
+			ensure_authorized(origin)?;
+			// Whoever authorised the call has verified it.
+			let _ = signature;
+			Self::do_report_failure(&operator, job, attempt, reason)
 		}
 	}
 }

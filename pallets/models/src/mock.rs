@@ -18,8 +18,11 @@ use frame_support::{
 	weights::Weight,
 	Blake2_128Concat,
 };
-use frame_system::{AuthorizeCall, EnsureRoot, EnsureSignedBy, RawOrigin};
-use openledger_pallet_support::offchain::testing::{Node, NumberedSignature};
+use frame_system::{EnsureRoot, EnsureSignedBy, RawOrigin};
+use openledger_pallet_support::{
+	offchain::testing::Node,
+	operator::testing::{no_signature, Block, NumberedSignature},
+};
 use openledger_primitives::{
 	jobs::{FailureReason, JobKind, JobOutcome},
 	licence::LicenceTerms,
@@ -69,7 +72,7 @@ frame_support::construct_runtime!(
 
 #[derive_impl(frame_system::config_preludes::TestDefaultConfig)]
 impl frame_system::Config for Test {
-	type Block = frame_system::mocking::MockBlock<Test, NumberedSignature, AuthorizeCall<Test>>;
+	type Block = Block<Test>;
 	type AccountData = pallet_balances::AccountData<Balance>;
 }
 
@@ -130,36 +133,7 @@ impl Config for Test {
 	type WeightInfo = ();
 }
 
-pub type Extrinsic =
-	frame_system::mocking::MockUncheckedExtrinsic<Test, NumberedSignature, AuthorizeCall<Test>>;
-
-impl<LocalCall> frame_system::offchain::CreateTransactionBase<LocalCall> for Test
-where
-	RuntimeCall: From<LocalCall>,
-{
-	type Extrinsic = Extrinsic;
-	type RuntimeCall = RuntimeCall;
-}
-
-impl<LocalCall> frame_system::offchain::CreateTransaction<LocalCall> for Test
-where
-	RuntimeCall: From<LocalCall>,
-{
-	type Extension = AuthorizeCall<Test>;
-
-	fn create_transaction(call: RuntimeCall, extension: AuthorizeCall<Test>) -> Extrinsic {
-		Extrinsic::new_transaction(call, extension)
-	}
-}
-
-impl<LocalCall> frame_system::offchain::CreateAuthorizedTransaction<LocalCall> for Test
-where
-	RuntimeCall: From<LocalCall>,
-{
-	fn create_extension() -> AuthorizeCall<Test> {
-		AuthorizeCall::new()
-	}
-}
+openledger_pallet_support::make_reports!(Test);
 
 /// A datanet of the stand-in.
 #[derive(Clone, Encode, Decode, TypeInfo)]
@@ -507,11 +481,6 @@ pub fn result() -> TrainingResult {
 	}
 }
 
-/// The signature in calls whose authorisation is not what is tested.
-fn no_signature() -> NumberedSignature {
-	sp_core::sr25519::Signature::default().into()
-}
-
 /// The attempt that a job is in.
 pub fn attempt(job: TrainingJobId) -> u32 {
 	Jobs::<Test>::get(job).map_or(1, |job| job.assignments)
@@ -534,6 +503,12 @@ pub fn decline(operator: AccountId, job: TrainingJobId) -> DispatchResult {
 pub fn deliver(operator: AccountId, job: TrainingJobId, result: TrainingResult) -> DispatchResult {
 	let origin = RawOrigin::Authorized.into();
 	ModelsPallet::deliver_training(origin, job, attempt(job), result, operator, no_signature())
+}
+
+/// What the authorised transaction of an operator does that has started in vain.
+pub fn fail(operator: AccountId, job: TrainingJobId, reason: FailureReason) -> DispatchResult {
+	let origin = RawOrigin::Authorized.into();
+	ModelsPallet::report_failure(origin, job, attempt(job), reason, operator, no_signature())
 }
 
 pub fn running_job() -> TrainingJobId {

@@ -2,51 +2,36 @@
 //! [`openledger_pallet_support::offchain`].
 
 use crate::{escrow::TrainingJobOf, pallet::*, types::Phase};
-use alloc::{boxed::Box, vec::Vec};
-use codec::Encode;
-use frame_support::traits::Get;
-use frame_system::pallet_prelude::BlockNumberFor;
-use openledger_pallet_support::offchain::{
-	expiry, Desk, Duty, Objection, Operator, Statement, MAX_JOBS_PER_OPERATOR,
-};
+use alloc::vec::Vec;
+use openledger_pallet_support::offchain::{Desk, Duty, Objection, Operator, Statement};
 use openledger_primitives::{
 	jobs::FailureReason,
 	training::TrainingResult,
-	traits::{DatanetRegistry, TrainingSources, WorkerPool},
+	traits::{DatanetRegistry, TrainingSources},
 	worker_api::{BaseModelHashes, JobKey, Report, SourceContribution, TrainingOrder, Work},
-	TrainingJobId, UnixSeconds, H256,
+	TrainingJobId,
 };
-use sp_runtime::traits::{One, Saturating, UniqueSaturatedInto, Zero};
+use sp_runtime::traits::{One, Saturating, UniqueSaturatedInto};
 
 impl<T: Config> Desk for Pallet<T> {
-	type AccountId = T::AccountId;
+	type Runtime = T;
+	type Workers = T::Workers;
 	type Signature = T::OperatorSignature;
+	type BlockMillis = T::BlockMillis;
 	const NAME: &'static str = "training";
 	const TARGET: &'static str = "offchain::training";
 
-	fn now() -> u64 {
-		Pallet::<T>::now().unique_saturated_into()
+	fn duties(worker: &T::AccountId) -> impl Iterator<Item = Duty> {
+		PendingFor::<T>::iter_key_prefix(worker).filter_map(|id| {
+			let job = Jobs::<T>::get(id)?;
+			let key = JobKey::Training { job: id, attempt: job.assignments };
+			// The deadline is the first block that is too late.
+			let report_by = job.phase.deadline().saturating_sub(One::one());
+			Some(Duty { key, report_by: report_by.unique_saturated_into() })
+		})
 	}
 
-	fn genesis() -> H256 {
-		frame_system::Pallet::<T>::block_hash(BlockNumberFor::<T>::zero())
-	}
-
-	fn duties(operator: &T::AccountId) -> Vec<Duty> {
-		let Some(stash) = T::Workers::stash_of(operator) else { return Vec::new() };
-		PendingFor::<T>::iter_key_prefix(stash)
-			.take(MAX_JOBS_PER_OPERATOR)
-			.filter_map(|id| {
-				let job = Jobs::<T>::get(id)?;
-				let key = JobKey::Training { job: id, attempt: job.assignments };
-				// The deadline is the first block that is too late.
-				let report_by = job.phase.deadline().saturating_sub(One::one());
-				Some(Duty { key, report_by: report_by.unique_saturated_into() })
-			})
-			.collect()
-	}
-
-	fn work(duty: &Duty) -> Result<(Work, UnixSeconds), Objection> {
+	fn work(duty: &Duty) -> Result<(Work, u64), Objection> {
 		let (id, _, job) = Self::job_of(duty)?;
 		let base =
 			BaseModels::<T>::get(job.order.base).ok_or(Objection::Incomplete("the base model"))?;
@@ -56,14 +41,11 @@ impl<T: Config> Desk for Pallet<T> {
 			spec: job.order.spec_hash,
 			sources: Self::contributions_of(&job.order.sources),
 		};
-		let left = duty.report_by.saturating_sub(<Self as Desk>::now());
 		let blocks = match job.phase {
-			Phase::Assigned { .. } => {
-				left.saturating_add(job.order.training_blocks.unique_saturated_into())
-			},
-			_ => left,
+			Phase::Assigned { .. } => job.order.training_blocks.unique_saturated_into(),
+			_ => 0,
 		};
-		Ok((Work::Training(order), expiry(blocks, T::BlockMillis::get())))
+		Ok((Work::Training(order), blocks))
 	}
 
 	fn state(
@@ -81,7 +63,9 @@ impl<T: Config> Desk for Pallet<T> {
 			Report::Trained(result) if is_running => {
 				Ok(Some(Self::delivery(id, attempt, operator, result)))
 			},
-			Report::Failed(reason) if is_running => Err(Objection::FailedAfterStart(reason)),
+			Report::Failed(reason) if is_running => {
+				Ok(Some(Self::failure(id, attempt, operator, reason)))
+			},
 			Report::Running { .. } | Report::Trained(_) => {
 				Ok(Some(Self::start(id, attempt, operator)))
 			},
@@ -120,13 +104,12 @@ impl<T: Config> Pallet<T> {
 
 	fn start(job: TrainingJobId, attempt: u32, operator: Operator<T::AccountId>) -> Statement {
 		let message = Self::start_message(job, attempt);
-		let transaction = move || {
-			Self::rehearse_start(&operator.account, job, attempt).map_err(Objection::Refused)?;
-			let signature = operator.sign(message).ok_or(Objection::NotSigned)?;
+		Statement::new::<T, Call<T>>("start", message, move || {
+			Self::rehearse_start(&operator.account, job, attempt)?;
+			let signature = operator.sign(message)?;
 			let operator = operator.account;
-			Ok(Self::transaction(Call::start_training { job, attempt, operator, signature }))
-		};
-		Statement { what: "start", message, transaction: Box::new(transaction) }
+			Ok(Call::start_training { job, attempt, operator, signature })
+		})
 	}
 
 	fn refusal(
@@ -136,15 +119,27 @@ impl<T: Config> Pallet<T> {
 		reason: FailureReason,
 	) -> Statement {
 		let message = Self::decline_message(job, attempt, reason);
-		let transaction = move || {
-			Self::rehearse_decline(&operator.account, job, attempt, reason)
-				.map_err(Objection::Refused)?;
-			let signature = operator.sign(message).ok_or(Objection::NotSigned)?;
+		Statement::new::<T, Call<T>>("refusal", message, move || {
+			Self::rehearse_decline(&operator.account, job, attempt, reason)?;
+			let signature = operator.sign(message)?;
 			let operator = operator.account;
-			let call = Call::decline_training { job, attempt, reason, operator, signature };
-			Ok(Self::transaction(call))
-		};
-		Statement { what: "refusal", message, transaction: Box::new(transaction) }
+			Ok(Call::decline_training { job, attempt, reason, operator, signature })
+		})
+	}
+
+	fn failure(
+		job: TrainingJobId,
+		attempt: u32,
+		operator: Operator<T::AccountId>,
+		reason: FailureReason,
+	) -> Statement {
+		let message = Self::failure_message(job, attempt, reason);
+		Statement::new::<T, Call<T>>("failure", message, move || {
+			Self::rehearse_failure(&operator.account, job, attempt, reason)?;
+			let signature = operator.sign(message)?;
+			let operator = operator.account;
+			Ok(Call::report_failure { job, attempt, reason, operator, signature })
+		})
 	}
 
 	fn delivery(
@@ -154,18 +149,11 @@ impl<T: Config> Pallet<T> {
 		result: TrainingResult,
 	) -> Statement {
 		let message = Self::delivery_message(job, attempt, &result);
-		let transaction = move || {
-			Self::rehearse_delivery(&operator.account, job, attempt, result)
-				.map_err(Objection::Refused)?;
-			let signature = operator.sign(message).ok_or(Objection::NotSigned)?;
+		Statement::new::<T, Call<T>>("result", message, move || {
+			Self::rehearse_delivery(&operator.account, job, attempt, result)?;
+			let signature = operator.sign(message)?;
 			let operator = operator.account;
-			let call = Call::deliver_training { job, attempt, result, operator, signature };
-			Ok(Self::transaction(call))
-		};
-		Statement { what: "result", message, transaction: Box::new(transaction) }
-	}
-
-	fn transaction(call: Call<T>) -> Vec<u8> {
-		T::create_authorized_transaction(call.into()).encode()
+			Ok(Call::deliver_training { job, attempt, result, operator, signature })
+		})
 	}
 }

@@ -88,7 +88,7 @@ impl<T: Config> Pallet<T> {
 		Ok((job, worker))
 	}
 
-	/// A job whose result an operator may deliver, with its worker.
+	/// A job whose result an operator may deliver, or give up, with its worker.
 	pub(crate) fn deliverable(
 		id: TrainingJobId,
 		attempt: u32,
@@ -157,6 +157,22 @@ impl<T: Config> Pallet<T> {
 		let settle_at = Self::now().saturating_add(T::ChallengePeriod::get());
 		Self::set_phase(id, job, Phase::Delivered { worker: worker.clone(), result, settle_at });
 		Self::deposit_event(Event::TrainingDelivered { job: id, worker, result, settle_at });
+		Ok(())
+	}
+
+	pub(crate) fn do_report_failure(
+		operator: &T::AccountId,
+		id: TrainingJobId,
+		attempt: u32,
+		reason: FailureReason,
+	) -> DispatchResult {
+		let (job, worker) = Self::deliverable(id, attempt, operator)?;
+		Self::refund_escrow(id, &job)?;
+		T::Workers::release(&worker, outcome_of(reason));
+		let at = Self::now();
+		let forget_at = Self::forget_at(at);
+		Self::set_phase(id, job, Phase::Failed { worker: worker.clone(), reason, at, forget_at });
+		Self::deposit_event(Event::TrainingFailed { job: id, worker, reason });
 		Ok(())
 	}
 
@@ -251,5 +267,18 @@ impl<T: Config> Pallet<T> {
 			attempt,
 			start_by,
 		});
+	}
+}
+
+/// How a job ends for a worker that started it and gives it up. To start is to say that all that the
+/// job needs is there; only what an order asks may turn out to be impossible later.
+fn outcome_of(reason: FailureReason) -> JobOutcome {
+	match reason {
+		FailureReason::SpecificationUnusable => JobOutcome::Released,
+		FailureReason::ModelUnavailable
+		| FailureReason::PromptUnavailable
+		| FailureReason::PromptTooLong
+		| FailureReason::EngineFault
+		| FailureReason::DataUnavailable => JobOutcome::TimedOut,
 	}
 }

@@ -2,6 +2,7 @@
 
 use codec::{Decode, DecodeWithMemTracking, Encode, MaxEncodedLen};
 use openledger_primitives::{
+	jobs::FailureReason,
 	licence::{LicenceConflict, LicenceTerms},
 	receipt::Prices,
 	training::TrainingResult,
@@ -256,6 +257,18 @@ pub enum Phase<AccountId, BlockNumber> {
 		/// When this record goes.
 		forget_at: BlockNumber,
 	},
+	/// The worker started and could not finish; the budget went back.
+	#[codec(index = 9)]
+	Failed {
+		/// The worker that gave it up.
+		worker: AccountId,
+		/// Why, as the worker says.
+		reason: FailureReason,
+		/// The block it ended in.
+		at: BlockNumber,
+		/// When this record goes.
+		forget_at: BlockNumber,
+	},
 }
 
 impl<AccountId, BlockNumber: Copy> Phase<AccountId, BlockNumber> {
@@ -270,7 +283,8 @@ impl<AccountId, BlockNumber: Copy> Phase<AccountId, BlockNumber> {
 			| Self::Settled { forget_at: block, .. }
 			| Self::TimedOut { forget_at: block, .. }
 			| Self::Cancelled { forget_at: block, .. }
-			| Self::Refuted { forget_at: block, .. } => *block,
+			| Self::Refuted { forget_at: block, .. }
+			| Self::Failed { forget_at: block, .. } => *block,
 		}
 	}
 
@@ -285,7 +299,8 @@ impl<AccountId, BlockNumber: Copy> Phase<AccountId, BlockNumber> {
 			| Self::Settled { forget_at: block, .. }
 			| Self::TimedOut { forget_at: block, .. }
 			| Self::Cancelled { forget_at: block, .. }
-			| Self::Refuted { forget_at: block, .. } => *block = at,
+			| Self::Refuted { forget_at: block, .. }
+			| Self::Failed { forget_at: block, .. } => *block = at,
 		}
 		self
 	}
@@ -301,7 +316,8 @@ impl<AccountId, BlockNumber: Copy> Phase<AccountId, BlockNumber> {
 			Self::Settled { .. }
 			| Self::TimedOut { .. }
 			| Self::Cancelled { .. }
-			| Self::Refuted { .. } => true,
+			| Self::Refuted { .. }
+			| Self::Failed { .. } => true,
 		}
 	}
 
@@ -315,7 +331,8 @@ impl<AccountId, BlockNumber: Copy> Phase<AccountId, BlockNumber> {
 			| Self::Settled { .. }
 			| Self::TimedOut { .. }
 			| Self::Cancelled { .. }
-			| Self::Refuted { .. } => None,
+			| Self::Refuted { .. }
+			| Self::Failed { .. } => None,
 		}
 	}
 
@@ -330,7 +347,8 @@ impl<AccountId, BlockNumber: Copy> Phase<AccountId, BlockNumber> {
 			| Self::Settled { .. }
 			| Self::TimedOut { .. }
 			| Self::Cancelled { .. }
-			| Self::Refuted { .. } => None,
+			| Self::Refuted { .. }
+			| Self::Failed { .. } => None,
 		}
 	}
 }

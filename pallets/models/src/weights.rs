@@ -9,6 +9,7 @@ use frame_support::{
 	traits::Get,
 	weights::{constants::RocksDbWeight, RuntimeDbWeight, Weight},
 };
+use openledger_pallet_support::strike;
 
 /// The weights of the calls, and of serving the agenda.
 pub trait WeightInfo {
@@ -34,6 +35,10 @@ pub trait WeightInfo {
 	fn deliver_training() -> Weight;
 	/// Finding out whether a result would be taken.
 	fn authorise_delivery() -> Weight;
+	/// `report_failure`.
+	fn report_failure() -> Weight;
+	/// Finding out whether a failure would be taken.
+	fn authorise_failure() -> Weight;
 	/// `cancel_training`.
 	fn cancel_training() -> Weight;
 	/// `dispute_training`.
@@ -83,14 +88,6 @@ const REFUND_WRITES: u64 = 4;
 const SETTLE_READS: u64 = 6 + RELEASE_READS;
 const SETTLE_WRITES: u64 = 8 + RELEASE_WRITES;
 
-// Giving a slot back with a strike or a slash: the worker, what it unbonds, accounts and holds, and the
-// pools of 16 base models with 3 kinds of work each, in which its bond weighs less now or in which
-// another takes its place.
-const STRIKE_READS: u64 = 5 + 16 * 3 * 3;
-const STRIKE_WRITES: u64 = 6 + 16 * 3 * 3;
-// Bringing those pools in line, and their proof beside what every read has.
-const STRIKE_MICROS: u64 = 40 + 16 * 3 * 20;
-const STRIKE_PROOF: u64 = 16 * 3 * 16 * 1024;
 // Verifying a signature of any scheme.
 const SIGNATURE_MICROS: u64 = 200;
 
@@ -103,12 +100,6 @@ fn weigh(database: RuntimeDbWeight, reads: u64, writes: u64, microseconds: u64) 
 		reads.saturating_mul(PROOF_PER_READ),
 	)
 	.saturating_add(database.reads_writes(reads, writes))
-}
-
-/// A strike or a slash of a worker.
-fn strike(database: RuntimeDbWeight) -> Weight {
-	weigh(database, STRIKE_READS, STRIKE_WRITES, STRIKE_MICROS)
-		.saturating_add(Weight::from_parts(0, STRIKE_PROOF))
 }
 
 macro_rules! hand_counted {
@@ -169,6 +160,17 @@ macro_rules! hand_counted {
 		fn authorise_delivery() -> Weight {
 			weigh($db, 3, 0, SIGNATURE_MICROS + 100)
 		}
+		// Job, key; the phase; refund; a strike, which gives the slot back.
+		fn report_failure() -> Weight {
+			weigh($db, 3 + REFUND_READS, PHASE_WRITES + REFUND_WRITES, 100)
+				.saturating_add(strike::weight($db))
+		}
+		// The signature, then the failure without writing to the database.
+		fn authorise_failure() -> Weight {
+			let database = RuntimeDbWeight { write: 0, ..$db };
+			weigh(database, 3 + REFUND_READS, 0, SIGNATURE_MICROS + 150)
+				.saturating_add(strike::weight(database))
+		}
 		// Job; the phase; refund; the worker's slot.
 		fn cancel_training() -> Weight {
 			weigh(
@@ -191,7 +193,7 @@ macro_rules! hand_counted {
 				PHASE_WRITES + 3 + SETTLE_WRITES + REFUND_WRITES,
 				160,
 			)
-			.saturating_add(strike($db))
+			.saturating_add(strike::weight($db))
 		}
 		// Job; the phase; settling.
 		fn settle_training() -> Weight {
@@ -205,7 +207,7 @@ macro_rules! hand_counted {
 				PHASE_WRITES + 2 + SETTLE_WRITES + ASSIGN_WRITES + REFUND_WRITES,
 				180,
 			)
-			.saturating_add(strike($db))
+			.saturating_add(strike::weight($db))
 		}
 		// Model, clock; model.
 		fn publish_model() -> Weight {
@@ -255,7 +257,7 @@ macro_rules! hand_counted {
 				PHASE_WRITES + 3 + SETTLE_WRITES + ASSIGN_WRITES + REFUND_WRITES,
 				200,
 			)
-			.saturating_add(strike($db))
+			.saturating_add(strike::weight($db))
 		}
 	};
 }

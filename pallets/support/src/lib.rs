@@ -3,6 +3,7 @@
 //! - [`agenda`]: things that fall due at a block, served with whatever weight a block has left.
 //! - [`operator`]: what a worker's operator key reports, as transactions without fee and account.
 //! - [`offchain`]: the way from a job on chain to a worker beside the node, and of its report back.
+//! - [`strike`]: what it weighs that a worker fails its job.
 //!
 //! Must not know any of our pallets.
 
@@ -23,3 +24,4 @@ extern crate alloc;
 pub mod agenda;
 pub mod offchain;
 pub mod operator;
+pub mod strike;

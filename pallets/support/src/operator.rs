@@ -29,6 +29,9 @@ use sp_runtime::{
 	ModuleError,
 };
 
+#[cfg(feature = "testing")]
+pub mod testing;
+
 /// The priority of every report: above what tips buy, so that work that is done gets into the next
 /// block, and below reports of equivocations. There are never more of them than jobs under way.
 pub const PRIORITY: TransactionPriority = TransactionPriority::MAX / 2;
@@ -77,13 +80,17 @@ impl<AccountId, S> OperatorSignature<AccountId> for S where
 {
 }
 
+/// Hash of the first block, which tells this chain from all others.
+pub(crate) fn genesis_hash<T: frame_system::Config<Hash = H256>>() -> H256 {
+	frame_system::Pallet::<T>::block_hash(BlockNumberFor::<T>::zero())
+}
+
 /// What the operator signs for a report to this chain.
 pub fn message<T: frame_system::Config<Hash = H256>>(
 	call: &'static str,
 	report: &impl Encode,
 ) -> H256 {
-	let genesis = frame_system::Pallet::<T>::block_hash(BlockNumberFor::<T>::zero());
-	operator_message(genesis, call, report)
+	operator_message(genesis_hash::<T>(), call, report)
 }
 
 /// The operator has signed the message.

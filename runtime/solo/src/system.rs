@@ -29,7 +29,7 @@ pub const VERSION: RuntimeVersion = RuntimeVersion {
 	spec_name: Cow::Borrowed("openledger"),
 	impl_name: Cow::Borrowed("openledger-node"),
 	authoring_version: 1,
-	spec_version: 20_261_102,
+	spec_version: 20_261_103,
 	impl_version: 1,
 	apis: crate::apis::RUNTIME_API_VERSIONS,
 	transaction_version: 2,

@@ -4,47 +4,20 @@
 use super::*;
 use crate::{Error, Event};
 use codec::Encode;
-use frame_support::{
-	dispatch::{DispatchInfo, GetDispatchInfo},
-	traits::Authorize,
+use openledger_pallet_support::operator::{
+	refusal,
+	testing::{self, authorise, code},
+	PRIORITY,
 };
-use openledger_pallet_support::operator::{refusal, PRIORITY};
 use openledger_primitives::{jobs::operator_message, ModelId};
-use sp_runtime::{
-	traits::{Applyable, Checkable},
-	transaction_validity::{
-		InvalidTransaction, TransactionSource, TransactionValidityError, ValidTransaction,
-	},
-};
+use sp_runtime::transaction_validity::{InvalidTransaction, TransactionValidityError};
 
-/// Whether a node lets a call in that nobody signs.
-fn authorise(call: &Call<Test>) -> Result<ValidTransaction, TransactionValidityError> {
-	let outcome = call.authorize(TransactionSource::External).expect("it authorises itself");
-	outcome.map(|(valid, _)| valid)
-}
-
-/// Applies a call as a general transaction in a block.
 fn apply(call: Call<Test>) -> Result<DispatchResult, TransactionValidityError> {
-	let extrinsic =
-		Extrinsic::new_transaction(call.into(), frame_system::AuthorizeCall::<Test>::new());
-	let length = extrinsic.encoded_size();
-	let info: DispatchInfo = extrinsic.get_dispatch_info();
-	let checked = Checkable::check(extrinsic, &frame_system::ChainContext::<Test>::default())?;
-	let outcome = checked.apply::<Test>(&info, length)?;
-	Ok(outcome.map(|_| ()).map_err(|failed| failed.error))
+	testing::apply::<Test>(call)
 }
 
-/// The call is let in nowhere, for this reason, and nothing changes.
 fn refused(call: Call<Test>, why: InvalidTransaction) {
-	let why = TransactionValidityError::Invalid(why);
-	let root = sp_io::storage::root(sp_runtime::StateVersion::V1);
-	assert_eq!(authorise(&call), Err(why));
-	assert_eq!(apply(call), Err(why));
-	assert_eq!(sp_io::storage::root(sp_runtime::StateVersion::V1), root);
-}
-
-fn code(code: u8) -> InvalidTransaction {
-	InvalidTransaction::Custom(code)
+	testing::refused::<Test>(call, why)
 }
 
 #[test]

@@ -11,7 +11,7 @@ mod views;
 use crate::{mock::*, types::*, Call, HoldReason};
 use frame_support::{assert_ok, traits::fungible::InspectHold};
 use frame_system::RawOrigin;
-use openledger_pallet_support::offchain::testing::NumberedSignature;
+use openledger_pallet_support::operator::testing::{no_signature, NumberedSignature};
 use openledger_primitives::{
 	claim::AttributionClaim,
 	content::{content_hash, Content, ContentBytes, MAX_CONTENT_BYTES},
@@ -104,11 +104,6 @@ impl Submission {
 		let signature = NumberedSignature::by(operator, message);
 		Call::submit_result { request, receipt, answer, claim, operator, signature }
 	}
-}
-
-/// The signature in calls whose authorisation is not what is tested.
-fn no_signature() -> NumberedSignature {
-	sp_core::sr25519::Signature::default().into()
 }
 
 /// What the authorised transaction of an operator that has no answer does.

@@ -1,11 +1,11 @@
 //! The way from a request to the worker beside the node, and of its answer back into a block.
 
 use super::*;
-use codec::{Decode, Encode};
-use frame_support::traits::{Authorize, Hooks};
-use openledger_pallet_support::offchain::{
-	testing::{secret, Node},
-	MAX_BACK_OFF, RESUBMIT_AFTER,
+use codec::Encode;
+use frame_support::traits::Hooks;
+use openledger_pallet_support::{
+	offchain::{testing::Node, MAX_BACK_OFF, RESUBMIT_AFTER},
+	operator::testing::{self, secret},
 };
 use openledger_primitives::{
 	claim::ContributionShare,
@@ -14,7 +14,6 @@ use openledger_primitives::{
 	worker_api::{InferenceAnswer, InferenceOrder, JobKey, Report, Work, MAX_REPORT_BYTES},
 	ContributionId,
 };
-use sp_runtime::{traits::Dispatchable, transaction_validity::TransactionSource};
 
 /// A story on a chain whose node has `WORKER`'s key.
 fn tell(story: impl FnOnce(Node)) {
@@ -50,20 +49,14 @@ fn answered(id: RequestId) -> Report {
 
 /// The only call in the pool.
 fn submitted(node: &Node) -> Call<Test> {
-	let transactions = node.take_transactions();
-	assert_eq!(transactions.len(), 1, "one transaction was submitted");
-	let extrinsic = Extrinsic::decode(&mut transactions[0].as_slice()).expect("it is whole");
-	match extrinsic.function {
+	match node.take_call::<Test>() {
 		RuntimeCall::Inference(call) => call,
 		other => panic!("a call of another pallet: {other:?}"),
 	}
 }
 
-/// The call is let into a block and does what it says.
 fn include(call: Call<Test>) {
-	call.authorize(TransactionSource::Local).expect("it authorises itself").expect("it is valid");
-	let origin: RuntimeOrigin = RawOrigin::Authorized.into();
-	assert_ok!(RuntimeCall::from(call).dispatch(origin));
+	testing::include::<Test>(call)
 }
 
 fn paths(node: &Node) -> Vec<String> {
@@ -255,9 +248,9 @@ fn node_should_serve_all_its_operator_keys() {
 		node.let_report(job(third), &answered(third));
 		work_at(2);
 		let operators: Vec<AccountId> = node
-			.take_transactions()
-			.iter()
-			.map(|bytes| match Extrinsic::decode(&mut bytes.as_slice()).unwrap().function {
+			.take_calls::<Test>()
+			.into_iter()
+			.map(|call| match call {
 				RuntimeCall::Inference(Call::submit_result { operator, .. }) => operator,
 				other => panic!("not a result: {other:?}"),
 			})

@@ -2,12 +2,12 @@
 //! cost and with no account, and nothing else.
 
 use crate::{mock::*, *};
-use codec::Encode;
-use frame_support::{assert_ok, dispatch::GetDispatchInfo, traits::Authorize};
+use frame_support::assert_ok;
 use frame_system::RawOrigin;
-use openledger_pallet_support::{
-	offchain::testing::NumberedSignature,
-	operator::{refusal, PRIORITY},
+use openledger_pallet_support::operator::{
+	refusal,
+	testing::{self, authorise, code, NumberedSignature},
+	PRIORITY,
 };
 use openledger_primitives::{
 	jobs::{operator_message, FailureReason},
@@ -15,10 +15,8 @@ use openledger_primitives::{
 	TrainingJobId, H256,
 };
 use sp_runtime::{
-	traits::{Applyable, BadOrigin, Checkable},
-	transaction_validity::{
-		InvalidTransaction, TransactionSource, TransactionValidityError, ValidTransaction,
-	},
+	traits::BadOrigin,
+	transaction_validity::{InvalidTransaction, TransactionValidityError},
 	DispatchResult,
 };
 
@@ -36,6 +34,12 @@ fn decline_by(operator: AccountId, job: TrainingJobId, attempt: u32) -> Call<Tes
 	Call::decline_training { job, attempt, reason: REASON, operator, signature }
 }
 
+fn fail_by(operator: AccountId, job: TrainingJobId, attempt: u32) -> Call<Test> {
+	let message = ModelsPallet::failure_message(job, attempt, REASON);
+	let signature = NumberedSignature::by(operator, message);
+	Call::report_failure { job, attempt, reason: REASON, operator, signature }
+}
+
 fn deliver_by(operator: AccountId, job: TrainingJobId, result: TrainingResult) -> Call<Test> {
 	let attempt = 1;
 	let message = ModelsPallet::delivery_message(job, attempt, &result);
@@ -43,34 +47,12 @@ fn deliver_by(operator: AccountId, job: TrainingJobId, result: TrainingResult) -
 	Call::deliver_training { job, attempt, result, operator, signature }
 }
 
-/// Whether a node lets a call in that nobody signs.
-fn authorise(call: &Call<Test>) -> Result<ValidTransaction, TransactionValidityError> {
-	let outcome = call.authorize(TransactionSource::External).expect("it authorises itself");
-	outcome.map(|(valid, _)| valid)
-}
-
-/// Applies a call as a general transaction in a block.
 fn apply(call: Call<Test>) -> Result<DispatchResult, TransactionValidityError> {
-	let extrinsic =
-		Extrinsic::new_transaction(call.into(), frame_system::AuthorizeCall::<Test>::new());
-	let length = extrinsic.encoded_size();
-	let info = extrinsic.get_dispatch_info();
-	let checked = Checkable::check(extrinsic, &frame_system::ChainContext::<Test>::default())?;
-	let outcome = checked.apply::<Test>(&info, length)?;
-	Ok(outcome.map(|_| ()).map_err(|failed| failed.error))
+	testing::apply::<Test>(call)
 }
 
-/// The call is let in nowhere, for this reason, and nothing changes.
 fn refused(call: Call<Test>, why: InvalidTransaction) {
-	let why = TransactionValidityError::Invalid(why);
-	let root = sp_io::storage::root(sp_runtime::StateVersion::V1);
-	assert_eq!(authorise(&call), Err(why));
-	assert_eq!(apply(call), Err(why));
-	assert_eq!(sp_io::storage::root(sp_runtime::StateVersion::V1), root);
-}
-
-fn code(code: u8) -> InvalidTransaction {
-	InvalidTransaction::Custom(code)
+	testing::refused::<Test>(call, why)
 }
 
 #[test]
@@ -111,6 +93,9 @@ fn report_should_be_valid_once_per_attempt_and_stage_until_its_deadline() {
 		let delivery = authorise(&deliver_by(OPERATOR, job, result())).unwrap();
 		assert_ne!(delivery.provides, start.provides, "a start on its way out is no obstacle");
 		assert_eq!(delivery.longevity, 40);
+		let failure = authorise(&fail_by(OPERATOR, job, 1)).unwrap();
+		assert_eq!(failure.provides, delivery.provides, "one or the other");
+		assert_eq!(failure.longevity, 40);
 		System::set_block_number(40);
 		assert_eq!(authorise(&deliver_by(OPERATOR, job, result())).unwrap().longevity, 1);
 		System::set_block_number(41);
@@ -140,6 +125,51 @@ fn report_should_be_refused_when_it_was_signed_for_an_earlier_attempt() {
 			InvalidTransaction::BadProof,
 		);
 		assert_eq!(apply(start_by(OPERATOR, job, 2)), Ok(Ok(())));
+	});
+}
+
+#[test]
+fn failure_should_not_get_in_before_the_start_or_twice() {
+	ExtBuilder::default().build_and_execute(|| {
+		let job = new_job();
+		let failure = fail_by(OPERATOR, job, 1);
+		refused(failure.clone(), code(refusal::WRONG_PHASE));
+		// What was signed to decline the job, and never got in, does not end it once it is started,
+		// nor does it under the name of the other call.
+		let decline = decline_by(OPERATOR, job, 1);
+		assert_eq!(apply(start_by(OPERATOR, job, 1)), Ok(Ok(())));
+		refused(decline.clone(), code(refusal::WRONG_PHASE));
+		let Call::decline_training { reason, operator, signature, .. } = decline else {
+			panic!("it is a refusal")
+		};
+		let disguised = Call::report_failure { job, attempt: 1, reason, operator, signature };
+		refused(disguised, InvalidTransaction::BadProof);
+		refused(fail_by(OPERATOR, job, 2), code(refusal::WRONG_ATTEMPT));
+		refused(fail_by(OTHER, job, 1), code(refusal::NOT_OPERATOR));
+
+		// Another reason than the one that was signed.
+		let Call::report_failure { operator, signature, .. } = failure.clone() else {
+			panic!("it is a failure")
+		};
+		let reason = FailureReason::EngineFault;
+		let changed = Call::report_failure { job, attempt: 1, reason, operator, signature };
+		refused(changed, InvalidTransaction::BadProof);
+
+		assert_eq!(apply(failure.clone()), Ok(Ok(())));
+		assert!(matches!(phase(job), Phase::Failed { reason: REASON, .. }));
+		refused(failure, code(refusal::WRONG_PHASE));
+		refused(deliver_by(OPERATOR, job, result()), code(refusal::WRONG_PHASE));
+		refused(start_by(OPERATOR, job, 1), code(refusal::WRONG_PHASE));
+		assert!(!frame_system::Account::<Test>::contains_key(OPERATOR), "for nothing");
+	});
+	ExtBuilder::default().build_and_execute(|| {
+		let job = running_job();
+		System::set_block_number(41);
+		refused(fail_by(OPERATOR, job, 1), code(refusal::TOO_LATE));
+	});
+	ExtBuilder::default().build_and_execute(|| {
+		let job = delivered_job();
+		refused(fail_by(OPERATOR, job, 1), code(refusal::WRONG_PHASE));
 	});
 }
 
@@ -245,6 +275,9 @@ fn report_should_be_refused_when_not_authorised() {
 				no_signature(),
 			);
 			assert_eq!(delivered, Err(BadOrigin.into()));
+			let failed =
+				ModelsPallet::report_failure(origin(), job, 1, REASON, OPERATOR, no_signature());
+			assert_eq!(failed, Err(BadOrigin.into()));
 		}
 		assert!(matches!(phase(job), Phase::Assigned { .. }));
 	});

@@ -4,7 +4,8 @@
 use crate::{mock::*, *};
 use frame_support::{storage::with_storage_layer, traits::Currency};
 use openledger_primitives::{
-	licence::LicenceTerms, receipt::Prices, Balance, BaseModelId, ModelId, TrainingJobId, H256,
+	jobs::FailureReason, licence::LicenceTerms, receipt::Prices, Balance, BaseModelId, ModelId,
+	TrainingJobId, H256,
 };
 use proptest::prelude::*;
 use sp_runtime::DispatchResult;
@@ -20,6 +21,7 @@ enum Act {
 	Start,
 	Decline,
 	Deliver,
+	Fail,
 	Cancel,
 	Dispute,
 	Uphold,
@@ -74,6 +76,7 @@ fn act() -> impl Strategy<Value = Act> {
 		6 => Just(Act::Start),
 		1 => Just(Act::Decline),
 		6 => Just(Act::Deliver),
+		1 => Just(Act::Fail),
 		1 => Just(Act::Cancel),
 		3 => Just(Act::Dispute),
 		1 => Just(Act::Uphold),
@@ -112,7 +115,7 @@ fn fits(act: Act, job: &TrainingJobOf<Test>) -> bool {
 		(Act::Expire, _) => due,
 		(Act::Assign | Act::Cancel, Phase::Open { .. })
 		| (Act::Start | Act::Decline | Act::Cancel, Phase::Assigned { .. })
-		| (Act::Deliver, Phase::Running { .. })
+		| (Act::Deliver | Act::Fail, Phase::Running { .. })
 		| (Act::Dispute, Phase::Delivered { .. })
 		| (Act::Uphold | Act::Reject, Phase::Disputed { .. }) => !due,
 		_ => false,
@@ -155,6 +158,7 @@ fn take_act(act: Act, job: TrainingJobId, astray: bool) -> DispatchResult {
 		Act::Start => start(right(operator), job),
 		Act::Decline => decline(right(operator), job),
 		Act::Deliver => deliver(right(operator), job, result()),
+		Act::Fail => fail(right(operator), job, FailureReason::DataUnavailable),
 		Act::Cancel => ModelsPallet::cancel_training(by(creator), job),
 		Act::Dispute => ModelsPallet::dispute_training(
 			by(creator),

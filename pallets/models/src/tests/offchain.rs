@@ -1,15 +1,11 @@
 //! The way from a training job to the worker beside the node, and of its result back into a block.
 
 use crate::{mock::*, *};
-use codec::{Decode, Encode};
-use frame_support::{
-	assert_ok,
-	traits::{Authorize, Hooks},
-};
-use frame_system::RawOrigin;
-use openledger_pallet_support::offchain::{
-	testing::{secret, Node},
-	MAX_BACK_OFF, RESUBMIT_AFTER,
+use codec::Encode;
+use frame_support::{assert_ok, traits::Hooks};
+use openledger_pallet_support::{
+	offchain::{testing::Node, MAX_BACK_OFF, RESUBMIT_AFTER},
+	operator::testing::{self, secret},
 };
 use openledger_primitives::{
 	claim::AttributionClaim,
@@ -23,7 +19,6 @@ use openledger_primitives::{
 	},
 	ContributionId, DatanetId, ModelId, RequestId, TrainingJobId, H256,
 };
-use sp_runtime::{traits::Dispatchable, transaction_validity::TransactionSource};
 
 /// A story on a chain whose node has `WORKER`'s key.
 fn tell(story: impl FnOnce(Node)) {
@@ -53,35 +48,28 @@ fn work_at(block: u64) {
 
 /// The only call in the pool.
 fn submitted(node: &Node) -> Call<Test> {
-	decode(node.take_transactions())
+	of_this_pallet(node.take_call::<Test>())
 }
 
-fn decode(transactions: Vec<Vec<u8>>) -> Call<Test> {
-	assert_eq!(transactions.len(), 1, "one transaction was submitted");
-	let extrinsic = Extrinsic::decode(&mut transactions[0].as_slice()).expect("it is whole");
-	match extrinsic.function {
+fn of_this_pallet(call: RuntimeCall) -> Call<Test> {
+	match call {
 		RuntimeCall::ModelsPallet(call) => call,
 		other => panic!("a call of another pallet: {other:?}"),
 	}
 }
 
-/// The only call that is submitted from a block on, as soon as the job is tried again.
+/// The first call that is submitted from a block on, as soon as the job is tried again.
 fn submitted_from(node: &Node, block: u64) -> Call<Test> {
-	for block in block..=block + MAX_BACK_OFF {
+	let mut blocks = block..=block + MAX_BACK_OFF;
+	let call = blocks.find_map(|block| {
 		work_at(block);
-		let transactions = node.take_transactions();
-		if !transactions.is_empty() {
-			return decode(transactions);
-		}
-	}
-	panic!("nothing is submitted")
+		node.take_calls::<Test>().pop()
+	});
+	of_this_pallet(call.expect("something is submitted"))
 }
 
-/// The call is let into a block and does what it says.
 fn include(call: Call<Test>) {
-	call.authorize(TransactionSource::Local).expect("it authorises itself").expect("it is valid");
-	let origin: RuntimeOrigin = RawOrigin::Authorized.into();
-	assert_ok!(RuntimeCall::from(call).dispatch(origin));
+	testing::include::<Test>(call)
 }
 
 fn running() -> Report {
@@ -193,16 +181,45 @@ fn job_should_be_declined_with_the_reason_when_it_cannot_be_started() {
 }
 
 #[test]
-fn job_that_fails_after_its_start_should_be_left_to_its_deadline() {
+fn job_that_fails_after_its_start_should_end_with_the_reason() {
 	tell(|node| {
 		let job = running_job();
+		let reason = FailureReason::EngineFault;
+		node.let_report(name(job, 1), &Report::Failed(reason));
+		work();
+		let failure = submitted(&node);
+		assert!(matches!(failure, Call::report_failure { attempt: 1, operator: OPERATOR, .. }));
+		work_at(2);
+		assert!(node.take_transactions().is_empty(), "it is on its way");
+		include(failure);
+		let forget_at = 2 + RETENTION;
+		assert_eq!(phase(job), Phase::Failed { worker: WORKER, reason, at: 2, forget_at });
+		assert_eq!(Workers::outcomes(), vec![(WORKER, JobOutcome::TimedOut)]);
+
+		// Nobody asks about it any more.
+		node.worker().requests.clear();
+		work_at(3);
+		assert!(node.worker().requests.is_empty());
+	});
+}
+
+#[test]
+fn job_that_fails_before_the_chain_knows_of_its_start_should_be_declined() {
+	tell(|node| {
+		let job = new_job();
+		node.let_report(name(job, 1), &running());
+		work();
+		// Before the start gets into a block.
+		let start = submitted(&node);
 		node.let_report(name(job, 1), &Report::Failed(FailureReason::EngineFault));
-		(1..=20).for_each(work_at);
-		assert!(node.take_transactions().is_empty());
-		assert!(node.worker().requests.len() < 10, "it is asked ever less often");
-		// A worker that was restarted may still do it.
-		node.let_report(name(job, 1), &Report::Trained(result()));
-		include(submitted_from(&node, 21));
+		work_at(2);
+		let decline = submitted(&node);
+		assert!(matches!(decline, Call::decline_training { .. }));
+		// The pool holds only the start, and the failure follows it.
+		include(start);
+		work_at(3);
+		include(submitted(&node));
+		assert!(matches!(phase(job), Phase::Failed { .. }));
 	});
 }
 

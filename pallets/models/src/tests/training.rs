@@ -209,6 +209,50 @@ fn budget_should_come_back_when_worker_does_not_deliver() {
 	});
 }
 
+/// A job whose worker gives it up in block 5; how the slot came back.
+fn given_up(reason: FailureReason) -> JobOutcome {
+	let job = running_job();
+	begin_block(5);
+	assert_ok!(fail(OPERATOR, job, reason));
+	let forget_at = 5 + RETENTION;
+	assert_eq!(phase(job), Phase::Failed { worker: WORKER, reason, at: 5, forget_at });
+	System::assert_last_event(Event::TrainingFailed { job, worker: WORKER, reason }.into());
+	// Everything came back at once, and the slot is free.
+	assert_eq!(Balances::free_balance(CREATOR), FUNDS);
+	assert_eq!(held(HoldReason::RecordDeposit, CREATOR), 0);
+	assert_eq!(Balances::free_balance(WORKER), FUNDS);
+	assert_eq!(Workers::taken(WORKER), 0);
+	assert_eq!(ModelsPallet::pending_for(WORKER), vec![]);
+	// Nobody earns from it later, and the record goes.
+	begin_block(forget_at + 1);
+	assert_eq!(ModelsPallet::job(job), None);
+	let outcomes = Workers::outcomes();
+	let [(WORKER, outcome)] = outcomes.as_slice() else { panic!("one end, not {outcomes:?}") };
+	*outcome
+}
+
+#[test]
+fn job_should_end_at_once_when_its_worker_gives_it_up() {
+	for reason in [
+		FailureReason::ModelUnavailable,
+		FailureReason::PromptUnavailable,
+		FailureReason::PromptTooLong,
+		FailureReason::EngineFault,
+		FailureReason::DataUnavailable,
+	] {
+		ExtBuilder::default().build_and_execute(|| {
+			assert_eq!(given_up(reason), JobOutcome::TimedOut, "a strike for {reason:?}");
+		});
+	}
+}
+
+#[test]
+fn nobody_should_be_blamed_when_the_order_turns_out_to_be_impossible() {
+	ExtBuilder::default().build_and_execute(|| {
+		assert_eq!(given_up(FailureReason::SpecificationUnusable), JobOutcome::Released);
+	});
+}
+
 #[test]
 fn delivery_should_be_refused_when_it_names_no_adapter() {
 	ExtBuilder::default().build_and_execute(|| {

@@ -3,7 +3,7 @@
 
 use crate::{mock::*, *};
 use frame_support::{assert_noop, assert_ok};
-use openledger_primitives::{TrainingJobId, H256};
+use openledger_primitives::{jobs::FailureReason, TrainingJobId, H256};
 use sp_runtime::DispatchResult;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -17,10 +17,11 @@ enum Stage {
 	TimedOut,
 	Cancelled,
 	Refuted,
+	Failed,
 	Unknown,
 }
 
-const STAGES: [Stage; 10] = [
+const STAGES: [Stage; 11] = [
 	Stage::Open,
 	Stage::Assigned,
 	Stage::Running,
@@ -30,6 +31,7 @@ const STAGES: [Stage; 10] = [
 	Stage::TimedOut,
 	Stage::Cancelled,
 	Stage::Refuted,
+	Stage::Failed,
 	Stage::Unknown,
 ];
 
@@ -39,6 +41,7 @@ enum Call {
 	Start,
 	Decline,
 	Deliver,
+	Fail,
 	Cancel,
 	Dispute,
 	Uphold,
@@ -47,11 +50,12 @@ enum Call {
 	Expire,
 }
 
-const CALLS: [Call; 10] = [
+const CALLS: [Call; 11] = [
 	Call::Assign,
 	Call::Start,
 	Call::Decline,
 	Call::Deliver,
+	Call::Fail,
 	Call::Cancel,
 	Call::Dispute,
 	Call::Uphold,
@@ -71,6 +75,7 @@ fn stage_of(job: TrainingJobId) -> Stage {
 		Some(Phase::TimedOut { .. }) => Stage::TimedOut,
 		Some(Phase::Cancelled { .. }) => Stage::Cancelled,
 		Some(Phase::Refuted { .. }) => Stage::Refuted,
+		Some(Phase::Failed { .. }) => Stage::Failed,
 		None => Stage::Unknown,
 	}
 }
@@ -112,6 +117,11 @@ fn job_in(stage: Stage) -> TrainingJobId {
 			assert_ok!(ModelsPallet::resolve_dispute(RuntimeOrigin::root(), job, true));
 			job
 		},
+		Stage::Failed => {
+			let job = running_job();
+			assert_ok!(fail(OPERATOR, job, FailureReason::EngineFault));
+			job
+		},
 		Stage::Unknown => TrainingJobId(77),
 	};
 	assert_eq!(stage_of(job), stage);
@@ -122,7 +132,7 @@ fn job_in(stage: Stage) -> TrainingJobId {
 fn caller(call: Call) -> AccountId {
 	match call {
 		Call::Assign | Call::Settle | Call::Expire => OTHER,
-		Call::Start | Call::Decline | Call::Deliver => OPERATOR,
+		Call::Start | Call::Decline | Call::Deliver | Call::Fail => OPERATOR,
 		Call::Cancel | Call::Dispute => CREATOR,
 		Call::Uphold | Call::Reject => JUDGE,
 	}
@@ -135,6 +145,7 @@ fn make(call: Call, who: AccountId, job: TrainingJobId) -> DispatchResult {
 		Call::Start => start(who, job),
 		Call::Decline => decline(who, job),
 		Call::Deliver => deliver(who, job, result()),
+		Call::Fail => fail(who, job, FailureReason::EngineFault),
 		Call::Cancel => ModelsPallet::cancel_training(origin, job),
 		Call::Dispute => {
 			ModelsPallet::dispute_training(origin, job, DisputeReason::IndexFalse, H256::zero())
@@ -155,6 +166,7 @@ fn before_deadline(stage: Stage, call: Call) -> Result<Stage, Error<Test>> {
 		(Stage::Assigned, Call::Start) => Ok(Stage::Running),
 		(Stage::Assigned, Call::Decline) => Ok(Stage::Open),
 		(Stage::Running, Call::Deliver) => Ok(Stage::Delivered),
+		(Stage::Running, Call::Fail) => Ok(Stage::Failed),
 		(Stage::Delivered, Call::Dispute) => Ok(Stage::Disputed),
 		(Stage::Disputed, Call::Uphold) => Ok(Stage::Refuted),
 		(Stage::Disputed, Call::Reject) => Ok(Stage::Settled),
@@ -179,7 +191,7 @@ fn at_deadline(stage: Stage, call: Call) -> Result<Stage, Error<Test>> {
 		(_, Call::Expire) => Ok(Stage::Unknown),
 		(Stage::Open, Call::Assign | Call::Cancel)
 		| (Stage::Assigned, Call::Start | Call::Decline | Call::Cancel)
-		| (Stage::Running, Call::Deliver)
+		| (Stage::Running, Call::Deliver | Call::Fail)
 		| (Stage::Delivered, Call::Dispute)
 		| (Stage::Disputed, Call::Uphold | Call::Reject) => Err(Error::TooLate),
 		_ => Err(Error::WrongPhase),
@@ -234,6 +246,7 @@ fn no_call_of_a_party_should_be_open_to_strangers() {
 		(Stage::Assigned, Call::Start, Error::<Test>::NotOperator),
 		(Stage::Assigned, Call::Decline, Error::NotOperator),
 		(Stage::Running, Call::Deliver, Error::NotOperator),
+		(Stage::Running, Call::Fail, Error::NotOperator),
 		(Stage::Open, Call::Cancel, Error::NotCreator),
 		(Stage::Assigned, Call::Cancel, Error::NotCreator),
 		(Stage::Delivered, Call::Dispute, Error::NotCreator),

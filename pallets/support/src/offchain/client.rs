@@ -9,7 +9,6 @@ use alloc::{
 use codec::{DecodeAll, Encode};
 use core::fmt;
 use openledger_primitives::{
-	jobs::FailureReason,
 	worker_api::{Order, Report, MAX_ORDER_BYTES, MAX_REPORT_BYTES, WORKER_URL_KEY},
 	H256,
 };
@@ -59,8 +58,6 @@ pub enum Objection {
 	WrongKind,
 	/// The chain would refuse it.
 	Refused(DispatchError),
-	/// The worker gave up a job that it has started. The chain learns of it by the deadline.
-	FailedAfterStart(FailureReason),
 	/// The order has more bytes than one can have.
 	OrderTooLarge,
 	/// The chain does not know what the order needs.
@@ -82,9 +79,6 @@ impl fmt::Display for Objection {
 				write!(to, "the chain would refuse its report: {name}")
 			},
 			Self::Refused(error) => write!(to, "the chain would refuse its report: {error:?}"),
-			Self::FailedAfterStart(reason) => {
-				write!(to, "the worker gave it up after it had started: {reason:?}")
-			},
 			Self::OrderTooLarge => {
 				write!(to, "its order has more than {MAX_ORDER_BYTES} bytes")
 			},
@@ -92,6 +86,12 @@ impl fmt::Display for Objection {
 			Self::NotSigned => to.write_str("the keystore did not sign its report"),
 			Self::NotPooled => to.write_str("the transaction pool did not take its report"),
 		}
+	}
+}
+
+impl From<DispatchError> for Objection {
+	fn from(error: DispatchError) -> Self {
+		Self::Refused(error)
 	}
 }
 

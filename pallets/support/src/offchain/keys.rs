@@ -1,6 +1,6 @@
 //! The operator keys in the node's keystore.
 
-use super::MAX_OPERATOR_KEYS;
+use super::{client::Objection, MAX_OPERATOR_KEYS};
 use crate::operator::OperatorSignature;
 use alloc::vec::Vec;
 use openledger_primitives::{jobs::OPERATOR_KEY_TYPE, H256};
@@ -29,9 +29,11 @@ impl<AccountId> Operator<AccountId> {
 			.collect()
 	}
 
-	/// Signs a message. `None` when the key has left the keystore.
-	pub fn sign<S: OperatorSignature<AccountId>>(&self, message: H256) -> Option<S> {
-		sp_io::crypto::sr25519_sign(KEY_TYPE, &self.public, message.as_bytes()).map(S::from)
+	/// Signs a message, unless the key has left the keystore.
+	pub fn sign<S: OperatorSignature<AccountId>>(&self, message: H256) -> Result<S, Objection> {
+		sp_io::crypto::sr25519_sign(KEY_TYPE, &self.public, message.as_bytes())
+			.map(S::from)
+			.ok_or(Objection::NotSigned)
 	}
 
 	/// For benchmarks: an operator whose key is put into the keystore of whoever runs them.

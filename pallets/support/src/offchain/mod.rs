@@ -35,7 +35,7 @@ pub mod testing;
 
 pub use client::Objection;
 pub use keys::Operator;
-pub use run::{expiry, run, Desk, Duty, Statement};
+pub use run::{run, AccountIdOf, Desk, Duty, Statement};
 
 use sp_runtime::offchain::Duration;
 

@@ -7,25 +7,41 @@ use super::{
 	keys::Operator,
 	LOCK_TIME, MAX_JOBS_PER_OPERATOR, MAX_JOBS_PER_RUN, RUN_TIME,
 };
-use crate::operator::OperatorSignature;
+use crate::operator::{genesis_hash, OperatorSignature};
 use alloc::{boxed::Box, collections::BTreeSet, format, rc::Rc, vec::Vec};
+use codec::Encode;
 use core::fmt;
+use frame_support::traits::Get;
+use frame_system::offchain::CreateAuthorizedTransaction;
 use openledger_primitives::{
+	traits::WorkerPool,
 	worker_api::{JobKey, Order, Report, Work},
 	UnixSeconds, H256,
 };
-use sp_runtime::offchain::{
-	storage::StorageValueRef,
-	storage_lock::{StorageLock, Time},
+use sp_runtime::{
+	offchain::{
+		storage::StorageValueRef,
+		storage_lock::{StorageLock, Time},
+	},
+	traits::UniqueSaturatedInto,
 };
+
+/// The accounts of a desk's chain.
+pub type AccountIdOf<D> = <<D as Desk>::Runtime as frame_system::Config>::AccountId;
 
 /// A pallet with jobs for workers.
 pub trait Desk {
-	/// The chain's accounts.
-	type AccountId;
+	/// The chain.
+	type Runtime: frame_system::Config<Hash = H256>;
+
+	/// Who has which job.
+	type Workers: WorkerPool<AccountIdOf<Self>>;
 
 	/// The signature under a report.
-	type Signature: OperatorSignature<Self::AccountId>;
+	type Signature: OperatorSignature<AccountIdOf<Self>>;
+
+	/// Milliseconds between two blocks.
+	type BlockMillis: Get<u64>;
 
 	/// The desk's name in local storage.
 	const NAME: &'static str;
@@ -33,22 +49,17 @@ pub trait Desk {
 	/// The target of its log.
 	const TARGET: &'static str;
 
-	/// The block after which this run takes place.
-	fn now() -> u64;
+	/// The jobs on which a worker, by its stash, is to report. Of the first [`MAX_JOBS_PER_OPERATOR`],
+	/// those are served on which it still can.
+	fn duties(worker: &AccountIdOf<Self>) -> impl Iterator<Item = Duty>;
 
-	/// Hash of the first block.
-	fn genesis() -> H256;
-
-	/// The jobs on which an operator can still report, at most [`MAX_JOBS_PER_OPERATOR`].
-	fn duties(operator: &Self::AccountId) -> Vec<Duty>;
-
-	/// What there is to do, and when nobody needs it any more.
-	fn work(duty: &Duty) -> Result<(Work, UnixSeconds), Objection>;
+	/// What there is to do, and how many blocks after the one to report by it may still take.
+	fn work(duty: &Duty) -> Result<(Work, u64), Objection>;
 
 	/// What to tell the chain about a report, if anything.
 	fn state(
 		duty: &Duty,
-		operator: &Operator<Self::AccountId>,
+		operator: &Operator<AccountIdOf<Self>>,
 		report: Report,
 	) -> Result<Option<Statement>, Objection>;
 }
@@ -76,17 +87,41 @@ impl fmt::Display for Duty {
 /// Something to tell the chain.
 pub struct Statement {
 	/// What it is, for the log.
-	pub what: &'static str,
+	what: &'static str,
 	/// What the operator signs.
-	pub message: H256,
+	message: H256,
 	/// Checks that the chain takes it, signs it, and makes the transaction.
-	pub transaction: Box<dyn FnOnce() -> Result<Vec<u8>, Objection>>,
+	transaction: Box<dyn FnOnce() -> Result<Vec<u8>, Objection>>,
 }
 
-/// When a job is of no use any more if it has to be done in so many blocks, by the node's clock.
-pub fn expiry(blocks: u64, block_millis: u64) -> UnixSeconds {
+impl Statement {
+	/// What an operator tells the chain under its signature of `message`. `call` rehearses what is
+	/// to be told and only then signs it.
+	pub fn new<T, C>(
+		what: &'static str,
+		message: H256,
+		call: impl FnOnce() -> Result<C, Objection> + 'static,
+	) -> Self
+	where
+		T: CreateAuthorizedTransaction<C>,
+	{
+		let transaction = move || {
+			let call = call()?;
+			Ok(T::create_authorized_transaction(call.into()).encode())
+		};
+		Self { what, message, transaction: Box::new(transaction) }
+	}
+}
+
+/// The block after which this run takes place.
+fn now<D: Desk>() -> u64 {
+	frame_system::Pallet::<D::Runtime>::block_number().unique_saturated_into()
+}
+
+/// When nobody needs what has to be done in so many blocks, by the node's clock.
+fn expiry<D: Desk>(blocks: u64) -> UnixSeconds {
 	let now = sp_io::offchain::timestamp().unix_millis();
-	now.saturating_add(blocks.saturating_mul(block_millis)).div_euclid(1_000)
+	now.saturating_add(blocks.saturating_mul(D::BlockMillis::get())).div_euclid(1_000)
 }
 
 /// Looks after all jobs of this node's operators. At most one run is under way at any time; another
@@ -112,7 +147,7 @@ pub fn run<D: Desk>() {
 	};
 	let mut journal = Journal::open(&journal_key);
 	journal.retain(&duties.iter().map(|(id, ..)| *id).collect());
-	let now = D::now();
+	let now = now::<D>();
 	duties.retain(|(id, ..)| !journal.rests(*id, now));
 	duties.truncate(MAX_JOBS_PER_RUN);
 
@@ -164,17 +199,18 @@ fn say_idle<D: Desk>(key: &[u8]) {
 }
 
 /// A job by its name at the worker, with the operator that reports on it.
-type Job<D> = (H256, Duty, Rc<Operator<<D as Desk>::AccountId>>);
+type Job<D> = (H256, Duty, Rc<Operator<AccountIdOf<D>>>);
 
 /// The jobs of all operators of this node with their names at the worker, the one that ends first
 /// first.
 fn list<D: Desk>() -> Vec<Job<D>> {
-	let (genesis, now) = (D::genesis(), D::now());
+	let (genesis, now) = (genesis_hash::<D::Runtime>(), now::<D>());
 	let mut seen = BTreeSet::new();
 	let mut duties = Vec::new();
-	for operator in Operator::<D::AccountId>::all::<D::Signature>() {
+	for operator in Operator::<AccountIdOf<D>>::all::<D::Signature>() {
+		let Some(worker) = D::Workers::stash_of(&operator.account) else { continue };
 		let operator = Rc::new(operator);
-		for duty in D::duties(&operator.account).into_iter().take(MAX_JOBS_PER_OPERATOR) {
+		for duty in D::duties(&worker).take(MAX_JOBS_PER_OPERATOR) {
 			let id = duty.key.id(genesis);
 			// What is submitted now stands in the next block at the earliest.
 			if duty.report_by > now && seen.insert(id) {
@@ -198,14 +234,14 @@ fn serve<D: Desk>(
 	journal: &mut Journal<'_>,
 	id: H256,
 	duty: &Duty,
-	operator: &Operator<D::AccountId>,
+	operator: &Operator<AccountIdOf<D>>,
 ) -> Result<(), End> {
 	match attend::<D>(client, journal, id, duty, operator) {
 		Ok(()) => journal.succeed(id),
 		Err(Trouble::Away(why)) => return Err(End::Away(why)),
 		Err(Trouble::Overtaken) => return Err(End::Overtaken),
 		Err(Trouble::Objection(objection)) => {
-			let failures = journal.fail(id, D::now());
+			let failures = journal.fail(id, now::<D>());
 			// The first, the second, the fourth, … time: enough to notice, too few to fill a disk.
 			if failures.is_power_of_two() {
 				log::error!(
@@ -225,15 +261,15 @@ fn attend<D: Desk>(
 	journal: &mut Journal<'_>,
 	id: H256,
 	duty: &Duty,
-	operator: &Operator<D::AccountId>,
+	operator: &Operator<AccountIdOf<D>>,
 ) -> Result<(), Trouble> {
 	let Some(statement) = ask::<D>(client, id, duty, operator)? else { return Ok(()) };
 	let Statement { what, message, transaction } = statement;
-	if journal.is_under_way(id, message, D::now()) {
+	if journal.is_under_way(id, message, now::<D>()) {
 		return Ok(());
 	}
 	let transaction = transaction()?;
-	journal.submit(id, message, D::now())?;
+	journal.submit(id, message, now::<D>())?;
 	sp_io::offchain::submit_transaction(transaction).map_err(|()| Objection::NotPooled)?;
 	log::info!(target: D::TARGET, "{duty}: {what} submitted");
 	Ok(())
@@ -243,12 +279,14 @@ fn ask<D: Desk>(
 	client: &Client,
 	id: H256,
 	duty: &Duty,
-	operator: &Operator<D::AccountId>,
+	operator: &Operator<AccountIdOf<D>>,
 ) -> Result<Option<Statement>, Trouble> {
 	let report = match client.report(id)? {
 		Some(report) => report,
 		None => {
-			let (work, expires) = D::work(duty)?;
+			let (work, more_blocks) = D::work(duty)?;
+			let blocks = duty.report_by.saturating_sub(now::<D>()).saturating_add(more_blocks);
+			let expires = expiry::<D>(blocks);
 			let report = client.post(&Order { id, expires, work })?;
 			log::info!(target: D::TARGET, "{duty} posted to the worker at {}", client.url());
 			report

@@ -1,6 +1,5 @@
 //! Stand-ins for what a node gives to offchain workers: a worker that is spoken to by HTTP, a
-//! keystore, local storage, a transaction pool. And operator keys for chains whose accounts are
-//! numbers.
+//! keystore, local storage, a transaction pool.
 //!
 //! The HTTP stand-in of `sp-core` answers every request with status 200; ours is a worker that knows
 //! jobs or does not, and can be away.
@@ -13,13 +12,13 @@
 	clippy::unwrap_used
 )]
 
-use codec::{Decode, DecodeWithMemTracking, Encode};
+use crate::operator::testing::Extrinsic;
+use codec::{Decode, Encode};
 use openledger_primitives::{
 	jobs::OPERATOR_KEY_TYPE,
 	worker_api::{Order, Report, WORKER_URL_KEY},
 	H256,
 };
-use scale_info::TypeInfo;
 use sp_core::{
 	crypto::KeyTypeId,
 	offchain::{
@@ -27,14 +26,13 @@ use sp_core::{
 		HttpRequestStatus, OffchainDbExt, OffchainWorkerExt, OpaqueNetworkState, StorageKind,
 		Timestamp, TransactionPool, TransactionPoolExt,
 	},
-	sr25519, OpaquePeerId, Pair,
+	sr25519, OpaquePeerId,
 };
 use sp_io::TestExternalities;
 use sp_keystore::{testing::MemoryKeystore, Keystore, KeystoreExt, KeystorePtr};
-use sp_runtime::traits::{IdentifyAccount, Lazy, Verify};
 use std::{
 	collections::BTreeMap,
-	sync::{Arc, Mutex, MutexGuard, OnceLock},
+	sync::{Arc, Mutex, MutexGuard},
 };
 
 /// Where the stand-in listens.
@@ -151,6 +149,20 @@ impl Node {
 	/// Takes the transactions out of the pool.
 	pub fn take_transactions(&self) -> Vec<Vec<u8>> {
 		std::mem::take(&mut self.pool().transactions)
+	}
+
+	/// Takes the transactions of a mock out of the pool, and the calls out of them.
+	pub fn take_calls<T: frame_system::Config>(&self) -> Vec<T::RuntimeCall> {
+		let whole = |bytes: Vec<u8>| Extrinsic::<T>::decode(&mut bytes.as_slice());
+		let transactions = self.take_transactions().into_iter().map(whole);
+		transactions.map(|extrinsic| extrinsic.expect("it is whole").function).collect()
+	}
+
+	/// As [`Self::take_calls`], when there is exactly one.
+	pub fn take_call<T: frame_system::Config>(&self) -> T::RuntimeCall {
+		let mut calls = self.take_calls::<T>();
+		assert_eq!(calls.len(), 1, "one transaction was submitted");
+		calls.remove(0)
 	}
 
 	/// Makes the pool refuse transactions, or take them.
@@ -309,64 +321,5 @@ impl Externalities for Node {
 
 	fn set_authorized_nodes(&mut self, _: Vec<OpaquePeerId>, _: bool) {
 		unreachable!("our offchain workers do not choose peers")
-	}
-}
-
-/// The secret of a numbered account.
-pub fn secret(account: u64) -> String {
-	format!("//operator/{account}")
-}
-
-fn pair(account: u64) -> sr25519::Pair {
-	sr25519::Pair::from_string(&secret(account), None).expect("the secret is one")
-}
-
-/// Numbered accounts that have keys: those below.
-const NUMBERED: u64 = 256;
-
-/// The public key of a numbered account, on chains whose accounts are numbers.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct NumberedSigner(sr25519::Public);
-
-impl From<sr25519::Public> for NumberedSigner {
-	fn from(public: sr25519::Public) -> Self {
-		Self(public)
-	}
-}
-
-impl IdentifyAccount for NumberedSigner {
-	type AccountId = u64;
-
-	/// The number whose key this is; for any other key, a number that has none.
-	fn into_account(self) -> u64 {
-		static ACCOUNTS: OnceLock<BTreeMap<sr25519::Public, u64>> = OnceLock::new();
-		let accounts =
-			ACCOUNTS.get_or_init(|| (0..NUMBERED).map(|n| (pair(n).public(), n)).collect());
-		accounts.get(&self.0).copied().unwrap_or(u64::MAX)
-	}
-}
-
-/// A real sr25519 signature, on chains whose accounts are numbers.
-#[derive(Clone, PartialEq, Eq, Debug, Encode, Decode, DecodeWithMemTracking, TypeInfo)]
-pub struct NumberedSignature(sr25519::Signature);
-
-impl NumberedSignature {
-	/// The signature of a numbered account.
-	pub fn by(account: u64, message: H256) -> Self {
-		Self(pair(account).sign(message.as_bytes()))
-	}
-}
-
-impl From<sr25519::Signature> for NumberedSignature {
-	fn from(signature: sr25519::Signature) -> Self {
-		Self(signature)
-	}
-}
-
-impl Verify for NumberedSignature {
-	type Signer = NumberedSigner;
-
-	fn verify<L: Lazy<[u8]>>(&self, mut message: L, signer: &u64) -> bool {
-		*signer < NUMBERED && sr25519::Pair::verify(&self.0, message.get(), &pair(*signer).public())
 	}
 }

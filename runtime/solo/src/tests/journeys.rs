@@ -38,7 +38,7 @@ pub(super) fn sudo(call: impl Into<RuntimeCall>) {
 }
 
 /// What an account has beside what is held.
-fn free(who: Sr25519Keyring) -> Balance {
+pub(super) fn free(who: Sr25519Keyring) -> Balance {
 	System::account(who.to_account_id()).data.free
 }
 
@@ -144,21 +144,13 @@ pub(super) fn training_result() -> TrainingResult {
 	}
 }
 
-/// Ferdie's model, trained by Dave's worker on Alice's datanet for 50 OPEN, and published.
-pub(super) fn train() {
-	const BUDGET: Balance = 50 * OPEN;
-	// A day is long for a test: governance shortens the time to dispute.
-	sudo(pallet_parameters::Call::set_parameter {
-		key_value: crate::governance::RuntimeParameters::Models(
-			crate::governance::governed::models::Parameters::ChallengePeriod(
-				crate::governance::governed::models::ChallengePeriod,
-				Some(2),
-			),
-		),
-	});
+/// What Ferdie pays for training.
+pub(super) const BUDGET: Balance = 50 * OPEN;
+
+/// Ferdie orders a model from Alice's datanet, for Dave's worker to train.
+pub(super) fn order_training() -> TrainingJobId {
 	let sources: TrainingSources =
 		BoundedVec::truncate_from(vec![DatanetVersion { datanet: DATANET, version: 0 }]);
-	let before = (free(Ferdie), Balances::total_balance(&Dave.to_account_id()));
 	submit_ok(
 		Ferdie,
 		pallet_models::Call::request_training {
@@ -171,7 +163,22 @@ pub(super) fn train() {
 			training_blocks: 1_000,
 		},
 	);
-	let job = TrainingJobId(0);
+	TrainingJobId(0)
+}
+
+/// Ferdie's model, trained by Dave's worker on Alice's datanet for 50 OPEN, and published.
+pub(super) fn train() {
+	// A day is long for a test: governance shortens the time to dispute.
+	sudo(pallet_parameters::Call::set_parameter {
+		key_value: crate::governance::RuntimeParameters::Models(
+			crate::governance::governed::models::Parameters::ChallengePeriod(
+				crate::governance::governed::models::ChallengePeriod,
+				Some(2),
+			),
+		),
+	});
+	let before = (free(Ferdie), Balances::total_balance(&Dave.to_account_id()));
+	let job = order_training();
 	let (attempt, operator) = (1, Eve.to_account_id());
 	let signature = sign(Eve, Models::start_message(job, attempt));
 	report_ok(pallet_models::Call::start_training {

@@ -44,6 +44,7 @@ fn calls_should_pay_for_what_the_worker_pool_does_in_them() {
 	pays_for(ModelsWeights::expire_training(), strike + assign);
 	pays_for(ModelsWeights::agenda_entry(), strike + assign);
 	pays_for(ModelsWeights::resolve_dispute(), strike);
+	pays_for(ModelsWeights::report_failure(), strike);
 }
 
 #[test]

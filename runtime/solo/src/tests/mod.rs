@@ -3,17 +3,23 @@
 //! active supply still at 1,000,000,000 OPEN.
 
 mod evm;
+mod finality;
 mod genesis;
 mod journeys;
 mod market;
 mod offchain;
+mod worker_pool;
 
 use crate::{
 	genesis::preset, system, Balances, Executive, Hash, Header, Runtime, RuntimeCall,
 	RuntimeGenesisConfig, System, Timestamp, UncheckedExtrinsic,
 };
 use codec::Encode;
-use frame_support::{genesis_builder_helper::build_state, traits::fungible::Inspect};
+use frame_support::{
+	genesis_builder_helper::build_state,
+	storage::{transactional::with_transaction_unchecked, TransactionOutcome},
+	traits::fungible::Inspect,
+};
 use frame_system::offchain::CreateAuthorizedTransaction;
 use openledger_runtime_common::{
 	evm::SetOrigin, supply::TOTAL_SUPPLY, units::SLOT_MILLIS, AccountId, Balance,
@@ -26,6 +32,7 @@ use sp_keyring::Sr25519Keyring;
 use sp_runtime::{
 	generic::{Digest, DigestItem, SignedPayload},
 	traits::Header as _,
+	transaction_validity::{TransactionSource, TransactionValidity},
 	ApplyExtrinsicResult, MultiSignature,
 };
 
@@ -160,6 +167,14 @@ fn report_ok(call: impl Into<RuntimeCall>) {
 	if let Err(error) = report(call).expect("the report is let in") {
 		panic!("{shown} failed: {error:?}");
 	}
+}
+
+/// What a node's pool asks about a transaction. It begins a block for it, which is taken back.
+fn validate(source: TransactionSource, transaction: UncheckedExtrinsic) -> TransactionValidity {
+	let parent = System::parent_hash();
+	with_transaction_unchecked(|| {
+		TransactionOutcome::Rollback(Executive::validate_transaction(source, transaction, parent))
+	})
 }
 
 fn general(call: RuntimeCall) -> UncheckedExtrinsic {

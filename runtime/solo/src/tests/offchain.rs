@@ -2,23 +2,19 @@
 //! block to the worker, and from the worker's report, signed by the keystore, back into a block.
 
 use super::{journeys::*, *};
-use crate::{Attribution, Inference, Models};
+use crate::{Attribution, Inference, Models, Workers};
 use codec::Decode;
-use frame_support::{
-	storage::{transactional::with_transaction_unchecked, TransactionOutcome},
-	traits::OffchainWorker,
-};
+use frame_support::traits::OffchainWorker;
 use openledger_pallet_support::offchain::testing::Node;
 use openledger_primitives::{
 	content::content_hash,
+	jobs::FailureReason,
 	training::TrainingResult,
-	traits::TrainingSources,
 	worker_api::{JobKey, Report, Work, MAX_ORDER_BYTES},
-	ContributionId, DatanetId, DatanetVersion, TrainingJobId,
+	ContributionId, DatanetId,
 };
 use openledger_runtime_common::units::OPEN;
-use sp_runtime::transaction_validity::{TransactionSource, TransactionValidity};
-use Sr25519Keyring::{AliceStash, Bob, Eve, Ferdie};
+use Sr25519Keyring::{AliceStash, Bob, Dave, Eve, Ferdie};
 
 /// Everything that the offchain workers of all pallets do after the open block.
 fn work() {
@@ -31,21 +27,14 @@ fn include_what_was_submitted(node: &Node) -> usize {
 	let transactions = node.take_transactions();
 	for bytes in &transactions {
 		let extrinsic = UncheckedExtrinsic::decode(&mut bytes.as_slice()).expect("it is whole");
-		let valid = validate(extrinsic.clone()).expect("every node takes it");
+		let valid =
+			validate(TransactionSource::External, extrinsic.clone()).expect("every node takes it");
 		assert!(valid.propagate);
 		assert_eq!(valid.provides.len(), 1);
 		assert!(valid.requires.is_empty());
 		Executive::apply_extrinsic(extrinsic).expect("it is valid").expect("it succeeds");
 	}
 	transactions.len()
-}
-
-/// What a node's pool asks about a transaction. It begins a block for it, which is taken back.
-fn validate(extrinsic: UncheckedExtrinsic) -> TransactionValidity {
-	let (external, hash) = (TransactionSource::External, System::parent_hash());
-	with_transaction_unchecked(|| {
-		TransactionOutcome::Rollback(Executive::validate_transaction(external, extrinsic, hash))
-	})
 }
 
 /// A story on a development chain whose node has Eve's operator key and a worker.
@@ -115,23 +104,7 @@ fn model_should_be_trained_through_the_node() {
 	tell(|node| {
 		contribute();
 		offer_work();
-		let datanet = DatanetId(0);
-		submit_ok(
-			Ferdie,
-			pallet_models::Call::request_training {
-				base: BASE,
-				sources: TrainingSources::truncate_from(vec![DatanetVersion {
-					datanet,
-					version: 0,
-				}]),
-				spec_hash: Hash::repeat_byte(6),
-				licence: openledger_primitives::licence::LicenceTerms::OPEN,
-				commercial: true,
-				budget: 50 * OPEN,
-				training_blocks: 1_000,
-			},
-		);
-		let job = TrainingJobId(0);
+		let job = order_training();
 		let id = JobKey::Training { job, attempt: 1 }.id(genesis());
 		work();
 		let order = node.worker().orders.pop().expect("the job is ordered");
@@ -143,7 +116,7 @@ fn model_should_be_trained_through_the_node() {
 			// What the chain says of a contribution is what its blob says of itself.
 			let content = contribution(index);
 			let commitment = content.commitment().unwrap();
-			assert_eq!(source.id, ContributionId { datanet, index });
+			assert_eq!(source.id, ContributionId { datanet: DatanetId(0), index });
 			assert_eq!(source.content, content_hash(&content.encode()));
 			assert_eq!((source.root, source.records), (commitment.root, commitment.records));
 		}
@@ -165,5 +138,40 @@ fn model_should_be_trained_through_the_node() {
 			phase(),
 			pallet_models::Phase::Delivered { result: TrainingResult { .. }, .. }
 		));
+	});
+}
+
+#[test]
+fn training_that_fails_should_end_through_the_node() {
+	tell(|node| {
+		contribute();
+		offer_work();
+		let before = free(Ferdie);
+		let job = order_training();
+		let id = JobKey::Training { job, attempt: 1 }.id(genesis());
+		node.let_report(id, &Report::Running { permille: 10 });
+		work();
+		run_blocks(1);
+		assert_eq!(include_what_was_submitted(&node), 1);
+
+		let reason = FailureReason::EngineFault;
+		node.let_report(id, &Report::Failed(reason));
+		run_blocks(1);
+		work();
+		run_blocks(1);
+		let stash = Dave.to_account_id();
+		let bond = Workers::worker(stash.clone()).unwrap().bond;
+		assert_eq!(include_what_was_submitted(&node), 1);
+		let phase = Models::job(job).unwrap().phase;
+		let pallet_models::Phase::Failed { worker, reason: told, .. } = phase else {
+			panic!("it has failed: {phase:?}")
+		};
+		assert_eq!((worker, told), (stash.clone(), reason));
+		// All of the budget is back, and the worker has the strike of one that was silent.
+		assert!(before - free(Ferdie) < OPEN, "but for the fee");
+		let worker = Workers::worker(stash).unwrap();
+		let slash = <Runtime as pallet_workers::Config>::TimeoutSlash::get();
+		assert_eq!((worker.strikes, worker.active_jobs), (1, 0));
+		assert_eq!(worker.bond, bond - slash.mul_ceil(bond));
 	});
 }

@@ -8,6 +8,7 @@ of its rounds, and the ratio is the median of the rounds' ratios.
 import argparse
 import json
 import os
+import shlex
 import statistics
 import subprocess
 import sys
@@ -45,15 +46,17 @@ def number(value):
 
 def main():
 	options = argparse.ArgumentParser()
-	options.add_argument("--ours", required=True)
+	options.add_argument("--ours", required=True, action="append", help="a program of ours; the first is compared")
+	options.add_argument("--mixed", action="store_true", help="the peers decode batches of adapters")
 	options.add_argument("--model", required=True)
 	options.add_argument("--threads", default="2")
 	options.add_argument("--rounds", type=int, default=2)
 	options = options.parse_args()
 
 	common = [options.model, "--threads", options.threads]
-	peer = [sys.executable, str(PEER), *common]
-	commands = [[options.ours, *common], peer, [*peer, "--dtype", "bfloat16"]]
+	peer = [sys.executable, str(PEER), *common, *(["--mixed"] if options.mixed else [])]
+	ours = [[*shlex.split(ours), *common] for ours in options.ours]
+	commands = [*ours, peer, [*peer, "--dtype", "bfloat16"]]
 	versions, rounds = {}, []
 	for turn in range(options.rounds):
 		figures = {}
@@ -73,6 +76,9 @@ def main():
 		middle = lambda name: statistics.median(figures[name][key] for figures in rounds)
 		cells = [f"{measured} ({unit})", number(middle(ours))]
 		for name in peers:
+			if key not in rounds[0][name]:
+				cells += ["", ""]
+				continue
 			ratio = statistics.median(figures[ours][key] / figures[name][key] for figures in rounds)
 			ratio = 1 / ratio if unit in COSTS else ratio
 			cells += [number(middle(name)), f"{ratio:.2f} ×"]

@@ -4,7 +4,8 @@
     peer_transformers.py MODEL.gguf --threads 2 --dtype float32
 
 The same model file, prompts, batch sizes and LoRA settings as the Rust program
-(`offchain-workers/trainer/examples/benchmark.rs`); one JSON object a line on standard output.
+(`offchain-workers/trainer/examples/benchmark.rs`, with `--mixed` those of
+`offchain-workers/engine/examples/serving_benchmark.rs`); one JSON object a line on standard output.
 """
 
 import argparse
@@ -63,6 +64,37 @@ def decode(model, batch):
 	emit(f"decode, batch {batch}", "tokens/s", batch / statistics.median(timed(once) for _ in range(64)))
 
 
+def decode_mixed(model, batch, distinct):
+	"""PEFT's mixed batch: each row names its adapter; rank 8 on q and v, as in `serving_benchmark.rs`."""
+	config = peft.LoraConfig(
+		r=8, lora_alpha=16, target_modules=["q_proj", "v_proj"], init_lora_weights=False, task_type="CAUSAL_LM"
+	)
+	mixed = peft.get_peft_model(model, config, adapter_name="adapter0")
+	for index in range(1, batch if distinct else 1):
+		mixed.add_adapter(f"adapter{index}", config)
+	mixed.eval()
+	names = [f"adapter{row if distinct else 0}" for row in range(batch)]
+	prompts = torch.tensor([[token + row for token in PROMPT[:64]] for row in range(batch)])
+	state = mixed(input_ids=prompts, use_cache=True, logits_to_keep=1, adapter_names=names)
+
+	def once():
+		nonlocal state
+		tokens = state.logits[:, -1].argmax(-1, keepdim=True)
+		state = mixed(
+			input_ids=tokens,
+			past_key_values=state.past_key_values,
+			use_cache=True,
+			logits_to_keep=1,
+			adapter_names=names,
+		)
+		state.logits[:, -1].argmax(-1).tolist()
+
+	what = "an adapter each" if distinct else "one adapter"
+	speed = batch / statistics.median(timed(once) for _ in range(24))
+	emit(f"decode, batch {batch}, {what}", "tokens/s", speed)
+	mixed.unload()
+
+
 def train(model):
 	config = peft.LoraConfig(
 		r=8, lora_alpha=16, target_modules=["q_proj", "v_proj"], lora_dropout=0.0, task_type="CAUSAL_LM"
@@ -88,6 +120,7 @@ def main():
 	options.add_argument("model", type=Path)
 	options.add_argument("--threads", type=int, default=2)
 	options.add_argument("--dtype", choices=["float32", "bfloat16"], default="float32")
+	options.add_argument("--mixed", action="store_true", help="batches of adapters instead of training")
 	options = options.parse_args()
 
 	torch.set_num_threads(options.threads)
@@ -105,6 +138,12 @@ def main():
 		prefill(model)
 		for batch in [1, 8, 32]:
 			decode(model, batch)
+		if options.mixed:
+			for batch in [8, 32]:
+				decode_mixed(model, batch, distinct=False)
+				decode_mixed(model, batch, distinct=True)
+	if options.mixed:
+		return
 	emit("peak memory, generation", "MiB", memory("VmHWM"))
 	# The peak of training alone, as far as the kernel lets us begin anew.
 	Path("/proc/self/clear_refs").write_text("5")

@@ -69,6 +69,10 @@ pub enum ForwardError {
 	WrongCache { expected: usize, found: usize },
 	#[error("the cache lost its contents when an earlier forward pass was interrupted")]
 	CacheLost,
+	#[error("there is no page {0} in the cache")]
+	NoSuchPage(u32),
+	#[error("slot {0} holds no adapter")]
+	EmptySlot(usize),
 	#[error("a cache cannot hold keys and values that require gradients")]
 	CacheWithGradients,
 	#[error(transparent)]

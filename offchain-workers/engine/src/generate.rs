@@ -13,11 +13,11 @@ use rayon::prelude::*;
 
 use crate::{
 	error::{ForwardError, GenerateError},
+	growing_answer::{GrowingAnswer, GrownAnswer},
 	kv_cache::KvCache,
 	lora::{Adapter, LoraWeights},
 	model::Model,
 	sampling::{log_probability, Sampling},
-	text::TextBuilder,
 };
 
 /// Prompt tokens of one forward pass: bounds the memory of attention scores, `heads · PREFILL ·
@@ -141,15 +141,15 @@ impl Model {
 		}
 		self.run(|| {
 			let lora = adapter.map(Adapter::weights);
-			let answer = self.decode(prompt, lora, options, on_token)?;
+			let (answer, finish_reason) = self.decode(prompt, lora, options, on_token)?;
 			let scores = match (adapter, options.base_logprobs) {
 				(Some(_), true) if !options.cancel.is_cancelled() => {
-					let tokens: Vec<u32> = answer.tokens.iter().map(|token| token.0).collect();
-					self.score(prompt, &tokens, None)?.into_iter().map(Some).collect()
+					self.score(prompt, &answer.ids().collect::<Vec<_>>(), None)?
 				},
-				_ => vec![None; answer.tokens.len()],
+				_ => Vec::new(),
 			};
-			Ok(answer.finish(prompt.len(), scores))
+			let GrownAnswer { text, tokens } = answer.finish(&scores);
+			Ok(Generation { text, tokens, prompt_tokens: prompt.len(), finish_reason })
 		})
 	}
 
@@ -194,22 +194,22 @@ impl Model {
 		})
 	}
 
-	fn decode<'o>(
+	fn decode(
 		&self,
 		prompt: &[u32],
 		lora: Option<&LoraWeights>,
-		options: &'o GenerateOptions,
+		options: &GenerateOptions,
 		on_token: &mut (dyn FnMut(TokenEvent<'_>) + Send),
-	) -> Result<Answer<'o>, GenerateError> {
+	) -> Result<(GrowingAnswer, FinishReason), GenerateError> {
 		let room = self.max_context() - prompt.len();
 		let limit = options.max_tokens.min(room);
-		let mut answer = Answer::new(&options.stop_strings);
+		let mut answer = GrowingAnswer::new(options.stop_strings.clone());
 		// The last token generated is never fed back.
 		let mut cache = KvCache::new(self, 1, prompt.len() + limit - 1)?;
 		let mut hidden = None;
 		for chunk in prompt.chunks(PREFILL) {
 			if options.cancel.is_cancelled() {
-				return Ok(answer.end(FinishReason::Cancelled));
+				return Ok((answer, FinishReason::Cancelled));
 			}
 			hidden = Some(self.hidden(&[chunk], Some(&mut cache), lora)?);
 		}
@@ -217,24 +217,24 @@ impl Model {
 		loop {
 			let last = hidden.dims()[0] - 1;
 			let logits = self.logit_rows(hidden.narrow(0, last, 1))?;
-			let position = (prompt.len() + answer.tokens.len()) as u64;
+			let position = (prompt.len() + answer.len()) as u64;
 			let id = options.sampling.choose(&logits, position)?;
 			if self.config().eos_token_ids.contains(&id) || options.stop_tokens.contains(&id) {
-				return Ok(answer.end(FinishReason::StopToken(id)));
+				return Ok((answer, FinishReason::StopToken(id)));
 			}
 			let logprob = log_probability(&logits, id)?;
 			// Rows of a padded embedding beyond the tokenizer's vocabulary stand for no text.
 			let bytes = self.tokenizer().text_bytes(id).unwrap_or_default();
 			let stop = answer.push(id, logprob, bytes);
-			on_token(TokenEvent { id, logprob, text: answer.certain(stop.is_some()) });
+			on_token(TokenEvent { id, logprob, text: answer.certain() });
 			if let Some(stop) = stop {
-				return Ok(answer.end(FinishReason::StopString(stop)));
+				return Ok((answer, stop));
 			}
-			if answer.tokens.len() >= limit {
-				return Ok(answer.end(FinishReason::Length));
+			if answer.len() >= limit {
+				return Ok((answer, FinishReason::Length));
 			}
 			if options.cancel.is_cancelled() {
-				return Ok(answer.end(FinishReason::Cancelled));
+				return Ok((answer, FinishReason::Cancelled));
 			}
 			hidden = self.hidden(&[[id]], Some(&mut cache), lora)?;
 		}
@@ -252,7 +252,11 @@ fn check(options: &GenerateOptions) -> Result<(), GenerateError> {
 	if options.max_tokens == 0 {
 		return Err(GenerateError::NothingAskedFor);
 	}
-	let stops = &options.stop_strings;
+	check_stops(&options.stop_strings)
+}
+
+/// Checks the number and lengths of stop strings.
+pub(crate) fn check_stops(stops: &[String]) -> Result<(), GenerateError> {
 	if stops.len() > MAX_STOPS {
 		return Err(GenerateError::TooManyStops { count: stops.len(), max: MAX_STOPS });
 	}
@@ -260,93 +264,4 @@ fn check(options: &GenerateOptions) -> Result<(), GenerateError> {
 		return Err(GenerateError::StopLength { max: MAX_STOP_LENGTH });
 	}
 	Ok(())
-}
-
-/// An answer while it grows.
-struct Answer<'a> {
-	stops: &'a [String],
-	text: TextBuilder,
-	/// Id and log-probability.
-	tokens: Vec<(u32, f32)>,
-	/// Bytes of the text handed to the caller.
-	sent: usize,
-	/// Where a stop string begins.
-	cut: Option<usize>,
-	reason: FinishReason,
-}
-
-impl<'a> Answer<'a> {
-	fn new(stops: &'a [String]) -> Self {
-		Self {
-			stops,
-			text: TextBuilder::default(),
-			tokens: Vec::new(),
-			sent: 0,
-			cut: None,
-			reason: FinishReason::Length,
-		}
-	}
-
-	fn end(mut self, reason: FinishReason) -> Self {
-		self.reason = reason;
-		self
-	}
-
-	/// Adds a token; returns the stop string that it completed, the earliest in the text.
-	fn push(&mut self, id: u32, logprob: f32, bytes: &[u8]) -> Option<String> {
-		self.tokens.push((id, logprob));
-		self.text.push(bytes);
-		// A stop string cannot begin in what was sent: that was held back.
-		let unsent = self.text.text().get(self.sent..).unwrap_or_default();
-		let found = self
-			.stops
-			.iter()
-			.filter_map(|stop| unsent.find(stop.as_str()).map(|at| (at, stop)))
-			.min_by_key(|(at, _)| *at);
-		let (at, stop) = found?;
-		self.cut = Some(self.sent + at);
-		Some(stop.clone())
-	}
-
-	/// Text that was not sent yet and cannot become part of a stop string.
-	fn certain(&mut self, stopped: bool) -> &str {
-		let text = self.text.text();
-		let end = match self.cut {
-			Some(cut) if stopped => cut,
-			_ => text.len() - self.possible_stop(text),
-		};
-		let start = self.sent;
-		self.sent = end.max(start);
-		text.get(start..self.sent).unwrap_or_default()
-	}
-
-	/// Length of the longest end of the text that is the beginning of a stop string.
-	fn possible_stop(&self, text: &str) -> usize {
-		let unsent = text.get(self.sent..).unwrap_or_default();
-		let longest = |stop: &String| {
-			(1..stop.len())
-				.rev()
-				.find(|length| stop.get(..*length).is_some_and(|start| unsent.ends_with(start)))
-		};
-		self.stops.iter().filter_map(longest).max().unwrap_or(0)
-	}
-
-	fn finish(self, prompt_tokens: usize, base_logprobs: Vec<Option<f32>>) -> Generation {
-		let mut decoded = self.text.finish();
-		let length = self.cut.unwrap_or(decoded.text.len());
-		decoded.text.truncate(length);
-		let tokens = self
-			.tokens
-			.into_iter()
-			.zip(decoded.ranges)
-			.zip(base_logprobs)
-			.map(|(((id, logprob), range), base_logprob)| GeneratedToken {
-				id,
-				text_range: range.start.min(length)..range.end.min(length),
-				logprob,
-				base_logprob,
-			})
-			.collect();
-		Generation { text: decoded.text, tokens, prompt_tokens, finish_reason: self.reason }
-	}
 }

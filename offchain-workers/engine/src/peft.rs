@@ -19,7 +19,6 @@ use crate::{
 	error::LoadError,
 	huggingface::read_bounded,
 	lora::{Adapter, LoraError, LoraLinear, LoraWeights, TargetModule},
-	model::Model,
 	peft_config::{shorten, LoraConfig},
 	tensor_file::{self, NamedTensor, TensorFile, TensorFileError},
 	weights::transpose,
@@ -110,8 +109,11 @@ fn tensor_name(layer: usize, target: TargetModule, half: char) -> String {
 }
 
 impl Adapter {
-	/// Reads a PEFT directory for `model`.
-	pub fn read_directory(directory: impl AsRef<Path>, model: &Model) -> Result<Self, PeftError> {
+	/// Reads a PEFT directory for a model of these dimensions.
+	pub fn read_directory(
+		directory: impl AsRef<Path>,
+		model: &LlamaConfig,
+	) -> Result<Self, PeftError> {
 		let directory = directory.as_ref();
 		let read = |error| PeftError::Read(Box::new(error));
 		let config = read_bounded(&directory.join(CONFIG_FILE), MAX_CONFIG).map_err(read)?;
@@ -124,13 +126,13 @@ impl Adapter {
 		if size > MAX_ADAPTER {
 			return Err(PeftError::TooLarge { bytes: size });
 		}
-		read_weights(config, TensorFile::open(&path)?, model.config(), model.device())
+		read_weights(config, TensorFile::open(&path)?, model, &Device::flex())
 	}
 
-	/// Reads a single-file adapter for `model`. Returns its free metadata keys beside it.
+	/// Reads a single-file adapter for a model of these dimensions. Returns its free metadata keys beside it.
 	pub fn from_bytes(
 		bytes: &[u8],
-		model: &Model,
+		model: &LlamaConfig,
 	) -> Result<(Self, BTreeMap<String, String>), PeftError> {
 		if bytes.len() > MAX_ADAPTER {
 			return Err(PeftError::TooLarge { bytes: bytes.len() });
@@ -140,7 +142,7 @@ impl Adapter {
 		metadata.remove(FORMAT_KEY);
 		let config = metadata.remove(CONFIG_KEY).ok_or(PeftError::NoConfig)?;
 		let config = LoraConfig::from_json(config.as_bytes())?;
-		let adapter = read_weights(config, file, model.config(), model.device())?;
+		let adapter = read_weights(config, file, model, &Device::flex())?;
 		Ok((adapter, metadata))
 	}
 

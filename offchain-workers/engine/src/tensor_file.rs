@@ -136,7 +136,10 @@ impl<R: Read + Seek> TensorFile<R> {
 		let mut bytes = vec![0; end - start];
 		self.reader.read_exact(&mut bytes)?;
 		let values = format.dequantize(&bytes);
-		if values.iter().any(|value| !value.is_finite()) {
+		// The largest magnitude, by its bits: without an early end the compiler can vectorise it.
+		let magnitude = |value: &f32| value.to_bits() & 0x7FFF_FFFF;
+		let largest = values.iter().map(magnitude).fold(0, u32::max);
+		if largest >= f32::INFINITY.to_bits() {
 			return Err(TensorFileError::NonFinite(name.into()));
 		}
 		Ok(Some(values))

@@ -1,16 +1,19 @@
-//! Writes a small random Llama as a Hugging Face directory, for tests of this and other crates.
+//! Small random models and adapters, for tests and benchmarks of this and other crates.
 //!
-//! The same seed gives the same bytes. The model knows nothing, but it has all the parts of a real
+//! A model is written as a Hugging Face directory. The same seed gives the same bytes. It knows nothing, but it has all the parts of a real
 //! one: grouped-query attention, an output head of its own, a byte-level tokenizer, a chat
 //! template. LoRA can teach it a few sentences.
 
 use std::{collections::BTreeMap, fs, io, path::Path};
 
+use burn::tensor::{Device, Tensor, TensorData};
 use serde_json::{json, Map, Value};
 
 use crate::{
 	config::LlamaConfig,
 	huggingface::tensor_name,
+	lora::{Adapter, LoraError, LoraLinear, LoraWeights},
+	peft_config::LoraConfig,
 	random,
 	tensor_file::{self, NamedTensor, TensorFileError},
 	tokenizer::{added_token_json, byte_level_bpe_json, byte_level_json, char_of_byte},
@@ -109,6 +112,36 @@ impl TinyModel {
 			eos_token_ids: vec![2],
 		}
 	}
+}
+
+/// A random adapter for a model of these dimensions: `A` and `B` are normal, so that it changes what
+/// the model says. Not trained, but distinct for every seed.
+pub fn random_adapter(
+	config: LoraConfig,
+	model: &LlamaConfig,
+	device: &Device,
+	seed: u64,
+) -> Result<Adapter, LoraError> {
+	let mut weights = LoraWeights::new(model.num_hidden_layers);
+	let mut stream = 0;
+	let mut matrix = |rows: usize, columns: usize| {
+		stream += 1;
+		let deviation = 1.0 / (rows as f64).sqrt();
+		let values: Vec<f32> = (0..(rows * columns) as u64)
+			.map(|i| (deviation * normal(seed, stream, i)) as f32)
+			.collect();
+		Tensor::from_data(TensorData::new(values, [rows, columns]), device)
+	};
+	for layer in 0..model.num_hidden_layers {
+		for target in &config.target_modules {
+			let (input, output) = target.widths(model);
+			let rank = config.rank(layer, *target);
+			let (a, b) = (matrix(input, rank), matrix(rank, output));
+			let scale = config.scale(layer, *target);
+			weights.insert(layer, *target, LoraLinear { a, b, scale })?;
+		}
+	}
+	Adapter::new(config, weights, model)
 }
 
 /// The special tokens, then all bytes.

@@ -61,7 +61,7 @@ impl Copy {
 	}
 
 	fn read(&self, model: &Model) -> Result<Adapter, PeftError> {
-		Adapter::read_directory(self.0.path(), model)
+		Adapter::read_directory(self.0.path(), model.config())
 	}
 
 	fn error(&self, model: &Model) -> PeftError {
@@ -76,7 +76,7 @@ fn adapters_should_survive_both_forms_unchanged() {
 		let original = Copy::new(name).read(&model).unwrap();
 		let free = BTreeMap::from([("job".into(), "17".into()), ("spec".into(), "{}".into())]);
 		let bytes = original.to_bytes(&free).unwrap();
-		let (from_bytes, metadata) = Adapter::from_bytes(&bytes, &model).unwrap();
+		let (from_bytes, metadata) = Adapter::from_bytes(&bytes, model.config()).unwrap();
 		assert_eq!(metadata, free);
 		assert_eq!(from_bytes.config(), original.config());
 		assert_eq!(from_bytes.to_bytes(&free).unwrap(), bytes);
@@ -84,7 +84,7 @@ fn adapters_should_survive_both_forms_unchanged() {
 		let directory = tempfile::tempdir().unwrap();
 		let directory = directory.path().join("new");
 		from_bytes.write_directory(&directory).unwrap();
-		let again = Adapter::read_directory(&directory, &model).unwrap();
+		let again = Adapter::read_directory(&directory, model.config()).unwrap();
 		assert_eq!(again.to_bytes(&free).unwrap(), bytes);
 		// Value for value what peft wrote.
 		let file = "adapter_model.safetensors";
@@ -215,7 +215,10 @@ fn weights_that_do_not_fit_should_be_refused_by_name() {
 	assert!(matches!(copy().error(&other), PeftError::WrongShape { .. }));
 
 	let empty = tempfile::tempdir().unwrap();
-	assert!(matches!(Adapter::read_directory(empty.path(), &model), Err(PeftError::Read(_))));
+	assert!(matches!(
+		Adapter::read_directory(empty.path(), model.config()),
+		Err(PeftError::Read(_))
+	));
 }
 
 #[test]
@@ -256,11 +259,11 @@ fn single_files_should_be_refused_by_name() {
 	}
 	let directory = golden().join("adapters/qv-r4/adapter_model.safetensors");
 	let plain = fs::read(directory).unwrap();
-	assert!(matches!(Adapter::from_bytes(&plain, &model), Err(PeftError::NoConfig)));
-	assert!(matches!(Adapter::from_bytes(b"", &model), Err(PeftError::File(_))));
+	assert!(matches!(Adapter::from_bytes(&plain, model.config()), Err(PeftError::NoConfig)));
+	assert!(matches!(Adapter::from_bytes(b"", model.config()), Err(PeftError::File(_))));
 	let bytes = adapter.to_bytes(&BTreeMap::new()).unwrap();
 	for end in (0..bytes.len()).step_by(7) {
-		assert!(Adapter::from_bytes(&bytes[..end], &model).is_err());
+		assert!(Adapter::from_bytes(&bytes[..end], model.config()).is_err());
 	}
 }
 
@@ -287,7 +290,7 @@ proptest! {
 			for (at, byte) in changes {
 				bytes[at.index(reach)] = byte;
 			}
-			if let Ok((adapter, _)) = Adapter::from_bytes(&bytes, model) {
+			if let Ok((adapter, _)) = Adapter::from_bytes(&bytes, model.config()) {
 				model.hidden(&[[3, 4, 5]], None, Some(adapter.weights())).unwrap();
 			}
 		});

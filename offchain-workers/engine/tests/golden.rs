@@ -113,7 +113,8 @@ fn tiny_models_and_adapters_should_answer_as_transformers_and_peft_do() {
 			let model = &models[case.source.as_str()];
 			let adapter = case.adapter.as_ref().map(|name| {
 				adapters.insert(name.clone());
-				Adapter::read_directory(golden().join("adapters").join(name), model).unwrap()
+				Adapter::read_directory(golden().join("adapters").join(name), model.config())
+					.unwrap()
 			});
 			let difference = compare(model, adapter.as_ref(), &case.prompt, &logits[&case.name], 1);
 			assert!(difference < TOLERANCE, "{}: {difference}", case.name);

@@ -12,6 +12,7 @@
 use openledger_engine::{
 	gguf::{Array, Gguf, Value},
 	model::LoadOptions,
+	serving::{Precision, ServingModel, ServingOptions},
 	weights::Layout,
 	GgufError, LlamaConfig, LoadError, Model,
 };
@@ -151,6 +152,16 @@ impl BaseModel {
 			Model::from_huggingface(&self.path, options)
 		} else {
 			Model::from_gguf(&self.path, options)
+		}
+	}
+
+	/// Loads the model as the serving path multiplies with it.
+	pub fn load_for_serving(&self, precision: Precision) -> Result<ServingModel, LoadError> {
+		let options = ServingOptions { precision, ..ServingOptions::default() };
+		if self.path.is_dir() {
+			ServingModel::from_huggingface(&self.path, options)
+		} else {
+			ServingModel::from_gguf(&self.path, options)
 		}
 	}
 

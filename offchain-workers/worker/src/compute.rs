@@ -11,6 +11,7 @@ use crate::{
 	events::{Event, EventLog, FailureName},
 	evidence::EvidenceFolder,
 	failure::{Failure, Stopped},
+	gateway::catalogue::Catalogue,
 	hexadecimal::show,
 	inference,
 	job::Ticket,
@@ -40,6 +41,8 @@ pub struct Context {
 	pub board: Board,
 	/// Base models, adapters and indexes.
 	pub models: Models,
+	/// The names of models at the gateway.
+	pub catalogue: Catalogue,
 	/// The blobs.
 	pub store: Arc<Store>,
 	/// Evidence behind claims.

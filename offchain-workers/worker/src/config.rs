@@ -1,5 +1,6 @@
 //! How a worker is set up.
 
+use openledger_engine::serving::Precision;
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 /// Where the worker listens unless told otherwise.
@@ -16,6 +17,17 @@ pub const MAX_KNOWN_JOBS: usize = 65_536;
 /// Time between two checkpoints of training: what a crash costs at most. Writing one takes
 /// milliseconds.
 pub const DEFAULT_CHECKPOINT_EVERY: Duration = Duration::from_secs(15);
+
+/// How long answers at the gateway may go on when the worker stops: most end in that time, and whoever
+/// sends SIGTERM waits as long before SIGKILL.
+pub const DEFAULT_DRAIN: Duration = Duration::from_secs(30);
+/// Tokens whose keys and values are in memory: four of the longest contexts, or hundreds of short chats.
+pub const DEFAULT_CACHE_TOKENS: usize = 32_768;
+
+/// Adapters of a base model in memory: thousands of small ones.
+pub const DEFAULT_MAX_ADAPTERS: usize = 4_096;
+/// Bytes of memory for adapters.
+pub const DEFAULT_ADAPTER_BYTES: usize = 2 << 30;
 
 /// How a worker is set up.
 #[derive(Clone, Debug)]
@@ -36,6 +48,40 @@ pub struct Config {
 	pub patience: Patience,
 	/// Time between two checkpoints of training.
 	pub checkpoint_every: Duration,
+	/// The gateway, if there is one.
+	pub gateway: Option<GatewayConfig>,
+}
+
+/// How the gateway is set up.
+#[derive(Clone, Copy, Debug)]
+pub struct GatewayConfig {
+	/// Where it listens; port 0 takes a free one. Only with API keys it may be elsewhere than on
+	/// loopback.
+	pub listen: SocketAddr,
+	/// How long answers may go on when the worker stops.
+	pub drain: Duration,
+	/// How the weights are held.
+	pub precision: Precision,
+	/// Tokens whose keys and values are in memory, over all requests to a base model.
+	pub cache_tokens: usize,
+	/// Adapters of a base model that are in memory at a time.
+	pub max_adapters: usize,
+	/// Bytes that they take together.
+	pub adapter_bytes: usize,
+}
+
+impl GatewayConfig {
+	/// With the defaults for the rest.
+	pub fn new(listen: SocketAddr) -> Self {
+		Self {
+			listen,
+			drain: DEFAULT_DRAIN,
+			precision: Precision::default(),
+			cache_tokens: DEFAULT_CACHE_TOKENS,
+			max_adapters: DEFAULT_MAX_ADAPTERS,
+			adapter_bytes: DEFAULT_ADAPTER_BYTES,
+		}
+	}
 }
 
 /// How long jobs wait for what they lack.
@@ -74,6 +120,7 @@ impl Config {
 			max_blob_bytes: DEFAULT_MAX_BLOB_BYTES,
 			patience: Patience::default(),
 			checkpoint_every: DEFAULT_CHECKPOINT_EVERY,
+			gateway: None,
 		}
 	}
 }

@@ -4,10 +4,11 @@ use crate::{
 	base_model::{BaseModel, BaseModelError},
 	board::Board,
 	compute::Context,
-	config::Config,
+	config::{Config, GatewayConfig},
 	durable::{self, DiskError},
 	evidence::EvidenceFolder,
-	http::{self, Api},
+	gateway::{catalogue::Catalogue, keys::Keys, Gateway, GatewayError, GatewayServer},
+	http::{self, Api, Limits},
 	metrics::Metrics,
 	models::Models,
 	time,
@@ -40,6 +41,12 @@ pub enum StartError {
 	/// The address is not this machine's own.
 	#[error("{0} is not a loopback address: the API has no authentication, so the worker listens on 127.0.0.0/8 or ::1 only. Put a proxy with authentication in front of it to reach it from elsewhere")]
 	NotLoopback(SocketAddr),
+	/// Without keys everybody who reaches the address could ask.
+	#[error("{0} is not a loopback address, and there are no API keys: make one with `openledger-worker keys add`, or let the gateway listen on 127.0.0.0/8 or ::1")]
+	GatewayNeedsKeys(SocketAddr),
+	/// The gateway does not start.
+	#[error(transparent)]
+	Gateway(#[from] GatewayError),
 	/// The address cannot be listened on.
 	#[error("cannot listen on {address}: {source}")]
 	Listen {
@@ -73,8 +80,10 @@ pub enum StartError {
 #[derive(Debug)]
 pub struct Daemon {
 	address: SocketAddr,
+	gateway_address: Option<SocketAddr>,
 	context: Arc<Context>,
 	server: http::Server,
+	gateway: Option<GatewayServer>,
 	housekeeping: JoinHandle<()>,
 	computing: thread::JoinHandle<()>,
 }
@@ -85,11 +94,18 @@ impl Daemon {
 		if !config.listen.ip().is_loopback() {
 			return Err(StartError::NotLoopback(config.listen));
 		}
-		let listen_error = |source| StartError::Listen { address: config.listen, source };
-		let listener = TcpListener::bind(config.listen).await.map_err(listen_error)?;
-		let address = listener.local_addr().map_err(listen_error)?;
-		let context = spawn_blocking(move || open(config)).await??;
-		let context = Arc::new(context);
+		let (listener, address) = bind(config.listen).await?;
+		let gateway_listener = match config.gateway {
+			None => None,
+			Some(GatewayConfig { listen, drain, .. }) => {
+				if !listen.ip().is_loopback() && Keys::open(&config.data)?.is_empty() {
+					return Err(StartError::GatewayNeedsKeys(listen));
+				}
+				let (listener, address) = bind(listen).await?;
+				Some((listener, address, drain))
+			},
+		};
+		let (context, gateway) = spawn_blocking(move || open(config)).await??;
 
 		let alive = Arc::new(AtomicBool::new(true));
 		let computing = thread::Builder::new()
@@ -102,14 +118,24 @@ impl Daemon {
 				}
 			})
 			.map_err(StartError::Thread)?;
-		let server = http::serve(listener, Api::new(context.clone(), alive).router());
-		let housekeeping = tokio::spawn(keep_house(context.clone()));
-		Ok(Self { address, context, server, housekeeping, computing })
+		let api = Api::new(context.clone(), alive, gateway.clone());
+		let server = http::serve(listener, api.router(), Limits::LOCAL);
+		let gateway_address = gateway_listener.as_ref().map(|(_, address, _)| *address);
+		let housekeeping = tokio::spawn(keep_house(context.clone(), gateway.clone()));
+		let gateway = gateway
+			.zip(gateway_listener)
+			.map(|(gateway, (listener, _, drain))| gateway.serve(listener, drain));
+		Ok(Self { address, gateway_address, context, server, gateway, housekeeping, computing })
 	}
 
 	/// Where it listens.
 	pub fn address(&self) -> SocketAddr {
 		self.address
+	}
+
+	/// Where the gateway listens, if there is one.
+	pub fn gateway_address(&self) -> Option<SocketAddr> {
+		self.gateway_address
 	}
 
 	/// The base models that it serves.
@@ -122,10 +148,14 @@ impl Daemon {
 		self.context.board.counts().queued
 	}
 
-	/// Stops: takes no more requests, lets training write a checkpoint, and keeps all jobs.
+	/// Stops: takes no more requests, lets answers at the gateway end and training write a
+	/// checkpoint, and keeps all jobs.
 	pub async fn stop(self) {
 		self.context.board.stop();
 		self.housekeeping.abort();
+		if let Some(gateway) = self.gateway {
+			gateway.stop().await;
+		}
 		self.server.stop().await;
 		let computing = self.computing;
 		if spawn_blocking(move || computing.join()).await.is_err() {
@@ -143,7 +173,16 @@ impl Drop for Alive {
 	}
 }
 
-fn open(config: Config) -> Result<Context, StartError> {
+async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
+	let listen_error = |source| StartError::Listen { address, source };
+	let listener = TcpListener::bind(address).await.map_err(listen_error)?;
+	let address = listener.local_addr().map_err(listen_error)?;
+	Ok((listener, address))
+}
+
+type Opened = (Arc<Context>, Option<Arc<Gateway>>);
+
+fn open(config: Config) -> Result<Opened, StartError> {
 	durable::make_folder(&config.data)?;
 	// First, for its lock keeps a second worker away from the jobs too.
 	let store = Store::open(config.data.join("blobs"))?.with_max_blob_bytes(config.max_blob_bytes);
@@ -151,27 +190,36 @@ fn open(config: Config) -> Result<Context, StartError> {
 	let metrics = Arc::new(Metrics::new()?);
 	let board = Board::open(config.data.join("jobs"), config.max_queue, metrics.clone())?;
 	let evidence = EvidenceFolder::open(config.data.join("evidence"))?;
+	let catalogue = Catalogue::open(&config.data)?;
 	let open_base = |path| BaseModel::open(path, config.threads);
 	let bases: Vec<(BaseModel, Model)> =
 		config.bases.iter().map(|path| open_base(path)).collect::<Result<_, _>>()?;
 	let models = Models::new(bases, store.clone(), config.threads);
-	Ok(Context {
+	let context = Arc::new(Context {
 		board,
 		models,
+		catalogue,
 		store,
 		evidence,
 		metrics,
 		patience: config.patience,
 		checkpoint_every: config.checkpoint_every,
-	})
+	});
+	let open_gateway =
+		|settings| Gateway::open(context.clone(), &config.data, config.threads, settings);
+	let gateway = config.gateway.as_ref().map(open_gateway).transpose()?.map(Arc::new);
+	Ok((context, gateway))
 }
 
 /// Forgets what is over, and measures the store.
-async fn keep_house(context: Arc<Context>) {
+async fn keep_house(context: Arc<Context>, gateway: Option<Arc<Gateway>>) {
 	for round in 0u64.. {
-		let context = context.clone();
+		let (context, gateway) = (context.clone(), gateway.clone());
 		let swept = spawn_blocking(move || {
 			context.board.sweep(time::now());
+			if let Some(gateway) = gateway {
+				gateway.keep_pins();
+			}
 			if round % LOOK_AT_FILES_EVERY == 0 {
 				look_at_files(&context);
 			}

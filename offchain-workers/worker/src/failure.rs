@@ -273,15 +273,19 @@ impl From<TokenizerError> for Failure {
 }
 
 /// Why work on a job stopped.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum Stopped {
 	/// The job has failed.
+	#[error(transparent)]
 	Failed(Failure),
 	/// Something is not in the store yet; when it does not come, the job fails like this.
+	#[error(transparent)]
 	Missing(Failure),
 	/// The disk is full; the job goes on when there is room.
+	#[error("no space left for {0}")]
 	NoSpace(PathBuf),
 	/// Nobody wants the job any more, or the worker stops.
+	#[error("it was cancelled")]
 	Cancelled,
 }
 

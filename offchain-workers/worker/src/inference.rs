@@ -9,7 +9,7 @@ use crate::{
 	models::Answering,
 	sources,
 };
-use openledger_attribution::{attribute, TokenGain};
+use openledger_attribution::{attribute, Attribution, SpanIndex, TokenGain};
 use openledger_engine::{
 	ChatError, ChatMessage, FinishReason, GenerateOptions, GeneratedToken, Generation, Model,
 	TokenEvent,
@@ -132,9 +132,7 @@ fn finish(
 	generation: Generation,
 ) -> Result<InferenceAnswer, Stopped> {
 	let Generation { text, tokens, prompt_tokens, .. } = generation;
-	let gains: Vec<TokenGain> = tokens.iter().map(gain).collect();
-	let attributed = attribute(&answering.index, &text, &gains)
-		.map_err(|error| Failure::Attribution(error.to_string()))?;
+	let attributed = attributed(&answering.index, &text, &tokens)?;
 	let answer_hash = content_hash(text.as_bytes());
 	let claim = attributed.claim(order.request, order.model, answer_hash);
 	claim.check().map_err(|fault| Failure::Attribution(format!("{fault:?}")))?;
@@ -157,6 +155,16 @@ fn finish(
 		mode: ExecutionMode::Fast,
 	};
 	Ok(InferenceAnswer { receipt, answer, claim })
+}
+
+/// Attributes an answer. Tokens that were not scored under the bare base model gained nothing.
+pub fn attributed(
+	index: &SpanIndex,
+	text: &str,
+	tokens: &[GeneratedToken],
+) -> Result<Attribution, Failure> {
+	let gains: Vec<TokenGain> = tokens.iter().map(gain).collect();
+	attribute(index, text, &gains).map_err(|error| Failure::Attribution(error.to_string()))
 }
 
 fn gain(token: &GeneratedToken) -> TokenGain {

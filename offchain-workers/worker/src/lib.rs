@@ -1,4 +1,5 @@
-//! The worker daemon: engine, trainer, attribution and store behind one HTTP API on loopback.
+//! The worker daemon: engine, trainer, attribution and store behind an HTTP API on loopback,
+//! and, if it is asked for, a gateway with OpenAI's API.
 //!
 //! The node's offchain worker posts orders and reads reports; the command line puts in data and looks
 //! at progress and evidence (`docs/spec/worker-api.md`). One thread computes, one job at a time; the
@@ -7,7 +8,8 @@
 //! | file | what it is about |
 //! |---|---|
 //! | [`daemon`], [`config`] | starting and stopping, what can be set |
-//! | [`http`] | the API |
+//! | [`http`] | the API on loopback |
+//! | [`gateway`] | OpenAI's API, for applications |
 //! | [`job`], [`board`], [`journal`], [`events`] | which jobs there are and how they stand, in memory and on disk |
 //! | [`compute`], [`inference`], [`training`] | the computing thread and the two kinds of work |
 //! | [`base_model`], [`models`], [`sources`] | what is worked with: base models, adapters, contributions |
@@ -15,7 +17,8 @@
 //! | [`failure`], [`metrics`] | what goes wrong and what the chain hears of it, what is counted |
 //!
 //! *Invariants.* The worker holds no chain key and speaks to no chain: what it says moves money only
-//! once a node has signed it and the runtime has checked it. It listens on loopback alone. What it
+//! once a node has signed it and the runtime has checked it. Its API listens on loopback alone; the
+//! gateway elsewhere only when it asks for API keys. What it
 //! answers about a job is on disk before; a job ends at most once, whenever the process is killed.
 //! This is the only crate of ours that knows HTTP.
 
@@ -30,6 +33,7 @@ pub mod durable;
 pub mod events;
 pub mod evidence;
 pub mod failure;
+pub mod gateway;
 pub mod hexadecimal;
 pub mod http;
 pub mod inference;
@@ -41,5 +45,5 @@ pub mod sources;
 pub mod time;
 pub mod training;
 
-pub use config::{Config, Patience};
+pub use config::{Config, GatewayConfig, Patience};
 pub use daemon::{Daemon, StartError};

@@ -2,11 +2,20 @@
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand, ValueEnum};
+use openledger_engine::serving::Precision;
 use openledger_worker::{
 	base_model::BaseModel,
-	config::{DEFAULT_LISTEN, DEFAULT_MAX_BLOB_BYTES, DEFAULT_MAX_QUEUE},
+	config::{
+		DEFAULT_ADAPTER_BYTES, DEFAULT_CACHE_TOKENS, DEFAULT_DRAIN, DEFAULT_LISTEN,
+		DEFAULT_MAX_ADAPTERS, DEFAULT_MAX_BLOB_BYTES, DEFAULT_MAX_QUEUE,
+	},
+	gateway::{
+		amounts::{parse_open, show_open, Planks},
+		keys::{self, SpendLimit},
+		ledger, GatewayError,
+	},
 	http::base_json,
-	Config, Daemon, Patience, StartError,
+	Config, Daemon, GatewayConfig, Patience, StartError,
 };
 use std::{io::IsTerminal, net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
 use tokio::signal::unix::{signal, SignalKind};
@@ -15,7 +24,8 @@ use tracing_subscriber::EnvFilter;
 const EXIT_CODES: &str = "Exit codes:
   0  stopped by SIGTERM or SIGINT, or done
   1  an unexpected fault
-  2  wrong arguments, a listening address that is not loopback among them
+  2  wrong arguments, among them a listening address that is not loopback, and a gateway elsewhere
+     than on loopback without API keys
   3  a base model cannot be read, or is not one
   4  the data folder cannot be used: its disk, its permissions, or another worker has it
   5  the address cannot be listened on
@@ -64,6 +74,26 @@ struct Serve {
 	/// Seconds between two checkpoints of training: what a crash costs at most.
 	#[arg(long, value_name = "SECONDS", default_value_t = 15)]
 	checkpoint_every: u64,
+	/// Answer to OpenAI's API on this address. Without API keys (`openledger-worker keys`) it has to be
+	/// a loopback address.
+	#[arg(long, value_name = "ADDRESS")]
+	gateway: Option<SocketAddr>,
+	/// Seconds for which answers at the gateway may go on after SIGTERM.
+	#[arg(long, value_name = "SECONDS", default_value_t = DEFAULT_DRAIN.as_secs())]
+	gateway_drain: u64,
+	/// How the gateway holds weights: bf16 takes half the memory of f32 and is faster where the CPU
+	/// multiplies it.
+	#[arg(long, value_enum, default_value = "f32")]
+	gateway_precision: GatewayPrecision,
+	/// Tokens whose keys and values the gateway keeps in memory for each base model.
+	#[arg(long, value_name = "TOKENS", default_value_t = DEFAULT_CACHE_TOKENS)]
+	gateway_cache: usize,
+	/// Adapters that the gateway keeps in memory for each base model.
+	#[arg(long, value_name = "N", default_value_t = DEFAULT_MAX_ADAPTERS)]
+	gateway_adapters: usize,
+	/// Bytes of memory for them.
+	#[arg(long, value_name = "BYTES", default_value_t = DEFAULT_ADAPTER_BYTES)]
+	gateway_adapter_bytes: usize,
 }
 
 #[derive(Subcommand)]
@@ -76,12 +106,69 @@ enum Command {
 		#[arg(long, value_enum, default_value = "text")]
 		format: Format,
 	},
+	/// API keys of the gateway. A running worker sees changes at once.
+	Keys {
+		#[command(subcommand)]
+		command: Keys,
+		/// The worker's data folder.
+		#[arg(long, value_name = "DIR", global = true)]
+		data: Option<PathBuf>,
+	},
+}
+
+#[derive(Subcommand)]
+enum Keys {
+	/// Makes a key and prints it, this once.
+	Add {
+		/// Whose it is: 1 to 64 letters, digits, `-`, `_`, `.` or `@`.
+		name: String,
+		#[command(flatten)]
+		limit: Limit,
+	},
+	/// Lists the keys, and what each has spent.
+	List,
+	/// Takes a key back.
+	Remove {
+		/// Whose it is.
+		name: String,
+	},
+	/// Changes what a key may spend in all; without a limit, everything.
+	Limit {
+		/// Whose it is.
+		name: String,
+		#[command(flatten)]
+		limit: Limit,
+	},
+}
+
+#[derive(clap::Args)]
+#[group(multiple = false)]
+struct Limit {
+	/// Tokens of prompts and answers that it may spend in all.
+	#[arg(long, value_name = "TOKENS")]
+	tokens: Option<u64>,
+	/// OPEN that it may spend in all at the models' prices.
+	#[arg(long, value_name = "OPEN", value_parser = parse_open)]
+	open: Option<u128>,
+}
+
+impl From<Limit> for Option<SpendLimit> {
+	fn from(limit: Limit) -> Self {
+		let open = limit.open.map(|planks| SpendLimit::Planks(Planks(planks)));
+		limit.tokens.map(SpendLimit::Tokens).or(open)
+	}
 }
 
 #[derive(Clone, Copy, ValueEnum)]
 enum LogFormat {
 	Text,
 	Json,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum GatewayPrecision {
+	F32,
+	Bf16,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -104,6 +191,7 @@ fn main() -> ExitCode {
 	set_up_log(arguments.log_format);
 	let result = match arguments.command {
 		Some(Command::Hash { path, format }) => print_hashes(path, format),
+		Some(Command::Keys { command, data }) => manage_keys(command, data),
 		None => serve(arguments.serve),
 	};
 	match result {
@@ -117,9 +205,11 @@ fn main() -> ExitCode {
 
 fn exit_code(error: &anyhow::Error) -> ExitCode {
 	match error.downcast_ref() {
-		Some(StartError::NotLoopback(_)) => 2.into(),
-		Some(StartError::BaseModel(_)) => 3.into(),
-		Some(StartError::Store(_) | StartError::Disk(_)) => 4.into(),
+		Some(StartError::NotLoopback(_) | StartError::GatewayNeedsKeys(_)) => 2.into(),
+		Some(StartError::BaseModel(_) | StartError::Gateway(GatewayError::Base(_))) => 3.into(),
+		Some(
+			StartError::Store(_) | StartError::Disk(_) | StartError::Gateway(GatewayError::Disk(_)),
+		) => 4.into(),
 		Some(StartError::Listen { .. }) => 5.into(),
 		_ => ExitCode::FAILURE,
 	}
@@ -159,9 +249,51 @@ fn print_base(base: &BaseModel) {
 	println!("  context       {} tokens", base.max_context);
 }
 
+fn manage_keys(command: Keys, data: Option<PathBuf>) -> anyhow::Result<()> {
+	let data = &data.context("--data is missing")?;
+	match command {
+		Keys::Add { name, limit } => println!("{}", keys::add(data, &name, limit.into())?),
+		Keys::Remove { name } => keys::remove(data, &name)?,
+		Keys::Limit { name, limit } => keys::set_limit(data, &name, limit.into())?,
+		Keys::List => {
+			let spent = ledger::read(data)?;
+			for key in keys::list(data)? {
+				let spent = spent.get(&key.id).copied().unwrap_or_default();
+				let limit = match key.limit {
+					None => "no limit".into(),
+					Some(SpendLimit::Tokens(tokens)) => format!("{tokens} tokens"),
+					Some(SpendLimit::Planks(planks)) => show_open(planks.0),
+				};
+				println!("{}  {}", key.name, key.id);
+				println!("  limit  {limit}");
+				println!(
+					"  spent  {} tokens of prompts, {} of answers, {}",
+					spent.input_tokens,
+					spent.output_tokens,
+					show_open(spent.planks.0)
+				);
+			}
+		},
+	}
+	Ok(())
+}
+
 fn serve(arguments: Serve) -> anyhow::Result<()> {
-	let Serve { base, data, listen, threads, max_queue, max_blob_bytes, checkpoint_every } =
-		arguments;
+	let Serve {
+		base,
+		data,
+		listen,
+		threads,
+		max_queue,
+		max_blob_bytes,
+		checkpoint_every,
+		gateway,
+		gateway_drain,
+		gateway_precision,
+		gateway_cache,
+		gateway_adapters,
+		gateway_adapter_bytes,
+	} = arguments;
 	let data = data.context("--data is missing")?;
 	let config = Config {
 		listen,
@@ -170,6 +302,17 @@ fn serve(arguments: Serve) -> anyhow::Result<()> {
 		max_blob_bytes,
 		patience: Patience::default(),
 		checkpoint_every: Duration::from_secs(checkpoint_every),
+		gateway: gateway.map(|listen| GatewayConfig {
+			listen,
+			drain: Duration::from_secs(gateway_drain),
+			precision: match gateway_precision {
+				GatewayPrecision::F32 => Precision::F32,
+				GatewayPrecision::Bf16 => Precision::Bf16,
+			},
+			cache_tokens: gateway_cache,
+			max_adapters: gateway_adapters,
+			adapter_bytes: gateway_adapter_bytes,
+		}),
 		..Config::new(base, data)
 	};
 	tokio::runtime::Builder::new_multi_thread()
@@ -188,6 +331,9 @@ async fn run(config: Config) -> anyhow::Result<()> {
 	let daemon = Daemon::start(config).await?;
 	println!("openledger-worker {}", env!("CARGO_PKG_VERSION"));
 	println!("listening on http://{}", daemon.address());
+	if let Some(address) = daemon.gateway_address() {
+		println!("gateway on http://{address}");
+	}
 	println!("data in {}", data.display());
 	println!("jobs waiting from before: {}", daemon.queued());
 	println!("base models:");

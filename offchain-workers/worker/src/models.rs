@@ -9,7 +9,11 @@ use crate::{
 use codec::{DecodeAll, Encode};
 use lru::LruCache;
 use openledger_attribution::SpanIndex;
-use openledger_engine::{weights::Layout, Adapter, Model};
+use openledger_engine::{
+	serving::{AdapterKey, AdapterSource, AdapterUnavailable},
+	weights::Layout,
+	Adapter, Model,
+};
 use openledger_primitives::{
 	worker_api::{BaseModelHashes, InferenceOrder, SourceContribution, MAX_ORDER_BYTES},
 	H256,
@@ -78,7 +82,7 @@ pub struct LoadedAdapter {
 }
 
 /// A span index in memory, and what it was built from.
-type LoadedIndex = (Arc<SpanIndex>, Arc<Vec<SourceContribution>>);
+pub type LoadedIndex = (Arc<SpanIndex>, Arc<Vec<SourceContribution>>);
 
 /// Base models, adapters and span indexes. See the [module](self).
 #[derive(Debug)]
@@ -145,26 +149,48 @@ impl Models {
 	/// Base, adapter and index for an order.
 	pub fn answering(&self, order: &InferenceOrder) -> Result<Answering, Stopped> {
 		let base = self.base(order.base, false)?;
-		let adapter = self.adapter(order, &base)?;
+		let adapter = self.adapter(order.base.weights, order.adapter, &base)?;
 		let (index, sources) = self.index(order.span_index, adapter.sources)?;
 		Ok(Answering { base, adapter, index, sources })
 	}
 
-	fn adapter(&self, order: &InferenceOrder, base: &Model) -> Result<Arc<LoadedAdapter>, Stopped> {
-		let (hash, key) = (order.adapter, (order.base.weights, order.adapter));
+	/// The index of this root over what an adapter was trained on, and what it was built from.
+	pub fn index_of(
+		&self,
+		base: BaseModelHashes,
+		adapter: H256,
+		root: H256,
+	) -> Result<LoadedIndex, Stopped> {
+		if let Some(loaded) = self.indexes.lock().get(&root) {
+			return Ok(loaded.clone());
+		}
+		let model = self.base(base, false)?;
+		let adapter = self.adapter(base.weights, adapter, &model)?;
+		self.index(root, adapter.sources)
+	}
+
+	/// Reads an adapter of a base model, and says what is wrong with it if anything is.
+	pub fn check_adapter(&self, base: BaseModelHashes, adapter: H256) -> Result<(), Stopped> {
+		let model = self.base(base, false)?;
+		read_adapter(&self.store, base.weights, adapter, &model).map(drop)
+	}
+
+	/// Where a service over `base`, with these weights, finds its adapters.
+	pub fn stored_adapters(&self, weights: H256, base: Arc<Model>) -> StoredAdapters {
+		StoredAdapters { store: self.store.clone(), weights, base }
+	}
+
+	fn adapter(
+		&self,
+		weights: H256,
+		hash: H256,
+		base: &Model,
+	) -> Result<Arc<LoadedAdapter>, Stopped> {
+		let key = (weights, hash);
 		if let Some(adapter) = self.adapters.lock().get(&key) {
 			return Ok(adapter.clone());
 		}
-		let bytes = sources::fetch(&self.store, hash, Failure::AdapterMissing)?;
-		let (adapter, metadata) = Adapter::from_bytes(&bytes, base)
-			.map_err(|source| Failure::AdapterUnusable { hash, source })?;
-		let unfit = |why: &str| Failure::AdapterUnfit { hash, why: why.into() };
-		let named = |key| metadata.get(key).and_then(|hash| crate::hexadecimal::parse(hash));
-		if named(BASE_WEIGHTS_KEY) != Some(order.base.weights) {
-			return Err(unfit("it was trained on another base model").into());
-		}
-		let sources = named(SOURCES_KEY).ok_or_else(|| unfit("it does not name its sources"))?;
-		let adapter = Arc::new(LoadedAdapter { adapter, sources });
+		let adapter = Arc::new(read_adapter(&self.store, weights, hash, base)?);
 		self.adapters.lock().put(key, adapter.clone());
 		Ok(adapter)
 	}
@@ -202,6 +228,44 @@ impl Models {
 	/// Puts the list of an adapter's sources into the store.
 	pub fn store_source_list(&self, sources: &[SourceContribution]) -> Result<H256, Stopped> {
 		Ok(self.store.put(&sources.encode())?)
+	}
+}
+
+/// Reads an adapter from the store, and checks that it was made for the base model with these
+/// weights.
+fn read_adapter(
+	store: &Store,
+	weights: H256,
+	hash: H256,
+	base: &Model,
+) -> Result<LoadedAdapter, Stopped> {
+	let bytes = sources::fetch(store, hash, Failure::AdapterMissing)?;
+	let (adapter, metadata) = Adapter::from_bytes(&bytes, base.config())
+		.map_err(|source| Failure::AdapterUnusable { hash, source })?;
+	let unfit = |why: &str| Failure::AdapterUnfit { hash, why: why.into() };
+	let named = |key| metadata.get(key).and_then(|hash| crate::hexadecimal::parse(hash));
+	if named(BASE_WEIGHTS_KEY) != Some(weights) {
+		return Err(unfit("it was trained on another base model").into());
+	}
+	let sources = named(SOURCES_KEY).ok_or_else(|| unfit("it does not name its sources"))?;
+	Ok(LoadedAdapter { adapter, sources })
+}
+
+/// The adapters of one base model as a service finds them: in the store, by the hash of their content.
+#[derive(Debug)]
+pub struct StoredAdapters {
+	store: Arc<Store>,
+	weights: H256,
+	base: Arc<Model>,
+}
+
+impl AdapterSource for StoredAdapters {
+	fn adapter(&self, key: AdapterKey) -> Result<Adapter, AdapterUnavailable> {
+		match read_adapter(&self.store, self.weights, H256(key.0), &self.base) {
+			Ok(loaded) => Ok(loaded.adapter),
+			Err(Stopped::Missing(_)) => Err(AdapterUnavailable::Unknown(key)),
+			Err(stopped) => Err(AdapterUnavailable::Unusable { key, why: stopped.to_string() }),
+		}
 	}
 }
 

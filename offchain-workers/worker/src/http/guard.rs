@@ -31,7 +31,7 @@ pub async fn guard(State(api): State<Api>, request: Request, next: Next) -> Resp
 }
 
 /// The header that says that the request is for, or from, elsewhere.
-fn foreign_header(request: &Request) -> Option<HeaderName> {
+pub fn foreign_header(request: &Request) -> Option<HeaderName> {
 	let is_foreign = |name: &HeaderName| {
 		let values = request.headers().get_all(name);
 		values.iter().any(|value| !value.to_str().is_ok_and(is_loopback))

@@ -1,7 +1,7 @@
 //! `/v1/jobs`: orders in, reports out.
 
 use super::{
-	body::drop_some,
+	body::{self, BodyFault},
 	error::ApiError,
 	hash_in,
 	report::{job_json, report_json},
@@ -16,8 +16,7 @@ use axum::{
 	Json,
 };
 use codec::{DecodeAll, Encode};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
-use openledger_primitives::worker_api::{Order, Report, MAX_ORDER_BYTES};
+use openledger_primitives::worker_api::{Order, Report, Work, MAX_ORDER_BYTES};
 use serde::Deserialize;
 use serde_json::{json, Value};
 use std::time::Duration;
@@ -56,6 +55,11 @@ pub async fn post(
 	let (posted, job, report) = api
 		.blocking(move |context| {
 			let posted = context.board.post(&order)?;
+			if let Work::Inference(order) = &order.work {
+				if let Err(error) = context.catalogue.learn(order) {
+					tracing::warn!(%error, "the gateway does not know the model of a job");
+				}
+			}
 			Ok::<_, ApiError>((posted, context.board.job(id), context.board.report(id)?))
 		})
 		.await??;
@@ -85,19 +89,15 @@ pub async fn post(
 	Ok((status, show_report(&headers, &job, report)?).into_response())
 }
 
-async fn read_order(mut body: Body) -> Result<Bytes, ApiError> {
-	let read = Limited::new(&mut body, MAX_ORDER_BYTES).collect();
-	let error = match tokio::time::timeout(ORDER_TIMEOUT, read).await {
-		Err(_) => return Err(ApiError::too_slow()),
-		Ok(Ok(body)) => return Ok(body.to_bytes()),
-		Ok(Err(error)) => error,
-	};
-	if error.is::<LengthLimitError>() {
-		drop_some(&mut body).await;
-		return Err(ApiError::too_large(MAX_ORDER_BYTES as u64));
-	}
-	let broke_off = "the body broke off";
-	Err(ApiError::new(StatusCode::BAD_REQUEST, broke_off, "post the order again"))
+async fn read_order(body: Body) -> Result<Bytes, ApiError> {
+	body::read(body, MAX_ORDER_BYTES, ORDER_TIMEOUT).await.map_err(|fault| match fault {
+		BodyFault::TooSlow => ApiError::too_slow(),
+		BodyFault::TooLarge => ApiError::too_large(MAX_ORDER_BYTES as u64),
+		BodyFault::BrokeOff => {
+			let broke_off = "the body broke off";
+			ApiError::new(StatusCode::BAD_REQUEST, broke_off, "post the order again")
+		},
+	})
 }
 
 pub async fn show(

@@ -2,7 +2,8 @@
 //!
 //! Handlers read and answer; what blocks on the disk or the board runs on threads that may block. The
 //! API has no authentication: it listens on loopback only, and refuses requests that a browser makes
-//! for a page from elsewhere.
+//! for a page from elsewhere. The [gateway](crate::gateway) has a listener of its own; what its operator
+//! may do is here.
 
 mod blobs;
 mod body;
@@ -12,18 +13,24 @@ mod guard;
 mod jobs;
 mod report;
 mod server;
+mod stall;
 mod watch;
 
-pub use server::{serve, Server};
+pub use body::{read as read_body, BodyFault};
+pub use error::ApiError;
+pub use guard::foreign_header;
+pub use server::{serve, Limits, Server};
 pub use watch::base_json;
 
-use crate::compute::Context;
+use crate::{
+	compute::Context,
+	gateway::{admin, Gateway},
+};
 use axum::{
 	middleware,
 	routing::{get, post},
 	Router,
 };
-use error::ApiError;
 use openledger_primitives::H256;
 use std::sync::{
 	atomic::{AtomicBool, Ordering},
@@ -45,14 +52,21 @@ pub struct Api {
 	computing: Arc<AtomicBool>,
 	orders: Arc<Semaphore>,
 	evidence: Arc<Semaphore>,
+	gateway: Option<Arc<Gateway>>,
 }
 
 impl Api {
-	/// The API over a worker whose computing thread lives as long as `computing` is true.
-	pub fn new(context: Arc<Context>, computing: Arc<AtomicBool>) -> Self {
+	/// The API over a worker whose computing thread lives as long as `computing` is true, and over
+	/// its gateway if it has one.
+	pub fn new(
+		context: Arc<Context>,
+		computing: Arc<AtomicBool>,
+		gateway: Option<Arc<Gateway>>,
+	) -> Self {
 		Self {
 			context,
 			computing,
+			gateway,
 			orders: Arc::new(Semaphore::new(ORDERS_READ)),
 			evidence: Arc::new(Semaphore::new(EVIDENCE_READ)),
 		}
@@ -60,6 +74,7 @@ impl Api {
 
 	/// All routes.
 	pub fn router(self) -> Router {
+		let admin = self.gateway.clone().map(admin::router).unwrap_or_default();
 		Router::new()
 			.route("/v1/jobs", post(jobs::post).get(jobs::list))
 			.route("/v1/jobs/{id}", get(jobs::show).delete(jobs::forget))
@@ -68,10 +83,11 @@ impl Api {
 			.route("/v1/evidence/{root}", get(evidence::show))
 			.route("/health", get(watch::health))
 			.route("/metrics", get(watch::metrics))
+			.with_state(self.clone())
+			.merge(admin)
 			.fallback(async || ApiError::unknown_path())
 			.method_not_allowed_fallback(async || ApiError::method_not_allowed())
-			.layer(middleware::from_fn_with_state(self.clone(), guard::guard))
-			.with_state(self)
+			.layer(middleware::from_fn_with_state(self, guard::guard))
 	}
 
 	/// Why no jobs are taken, if none are.

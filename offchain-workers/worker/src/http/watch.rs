@@ -31,6 +31,10 @@ pub async fn health(State(api): State<Api>) -> Response {
 		"base_models": bases,
 		"jobs": {"queued": counts.queued, "running": counts.running},
 	});
+	if let Some(gateway) = &api.gateway {
+		let Json(standing) = gateway.health();
+		body["gateway"] = standing;
+	}
 	match api.trouble() {
 		None => Json(body).into_response(),
 		Some(trouble) => {
@@ -46,7 +50,11 @@ pub async fn metrics(State(api): State<Api>) -> Result<Response, ApiError> {
 	let metrics = &api.context.metrics;
 	metrics.queued.set(i64::try_from(counts.queued).unwrap_or(i64::MAX));
 	metrics.running.set(i64::try_from(counts.running).unwrap_or(i64::MAX));
-	let text = metrics.render().map_err(|error| {
+	let render = || {
+		let serving = api.gateway.as_ref().map(|gateway| gateway.render_metrics());
+		Ok(metrics.render()? + &serving.transpose()?.unwrap_or_default())
+	};
+	let text = render().map_err(|error: prometheus::Error| {
 		tracing::error!(%error, "metrics cannot be rendered");
 		ApiError::broken()
 	})?;

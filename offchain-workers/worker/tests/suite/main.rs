@@ -8,6 +8,7 @@ mod answering;
 mod blobs;
 mod command;
 mod disk_full;
+mod gateway;
 mod jobs;
 mod real_model;
 mod training;

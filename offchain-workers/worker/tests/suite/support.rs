@@ -140,6 +140,8 @@ pub fn inference_order_of_nobody(request: u64, prompt: Content) -> Order {
 pub struct Process {
 	child: Child,
 	pub client: Client,
+	/// The gateway, if it was asked for.
+	pub gateway: Option<Client>,
 }
 
 impl Process {
@@ -160,11 +162,14 @@ impl Process {
 			.spawn()
 			.unwrap();
 		let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-		let url =
-			lines.find_map(|line| Some(line.unwrap().strip_prefix("listening on ")?.to_owned()));
+		let mut find = |start: &str| {
+			lines.find_map(|line| Some(line.unwrap().strip_prefix(start)?.to_owned()))
+		};
+		let url = find("listening on ").expect("the worker starts");
+		let gateway = more.contains(&"--gateway").then(|| find("gateway on ").unwrap());
 		// Reads on, so that the worker never waits for somebody to read.
 		std::thread::spawn(move || lines.for_each(drop));
-		Self { child, client: Client::new(url.expect("the worker starts")) }
+		Self { child, client: Client::new(url), gateway: gateway.map(Client::new) }
 	}
 
 	pub fn id(&self) -> u32 {
@@ -196,12 +201,18 @@ impl Drop for Process {
 pub struct InProcess {
 	daemon: Daemon,
 	pub client: Client,
-	_data: TempDir,
+	/// The gateway, if it was asked for.
+	pub gateway: Option<Client>,
+	pub data: TempDir,
 }
 
 impl InProcess {
 	pub async fn start(change: impl FnOnce(&mut Config)) -> Self {
-		let data = tempfile::tempdir().unwrap();
+		Self::start_in(tempfile::tempdir().unwrap(), change).await
+	}
+
+	/// With this data folder.
+	pub async fn start_in(data: TempDir, change: impl FnOnce(&mut Config)) -> Self {
 		let mut config = Config::new(vec![model().into()], data.path().into());
 		config.listen = ([127, 0, 0, 1], 0).into();
 		config.threads = 2;
@@ -210,8 +221,9 @@ impl InProcess {
 		config.patience.look_every = Duration::from_millis(50);
 		change(&mut config);
 		let daemon = Daemon::start(config).await.unwrap();
-		let client = Client::new(format!("http://{}", daemon.address()));
-		Self { daemon, client, _data: data }
+		let client = |address| Client::new(format!("http://{address}"));
+		let gateway = daemon.gateway_address().map(client);
+		Self { client: client(daemon.address()), gateway, daemon, data }
 	}
 
 	pub async fn stop(self) {
@@ -223,12 +235,19 @@ impl InProcess {
 #[derive(Clone)]
 pub struct Client {
 	url: String,
+	/// An API key.
+	key: Option<String>,
 	http: reqwest::Client,
 }
 
 impl Client {
 	fn new(url: String) -> Self {
-		Self { url, http: reqwest::Client::new() }
+		Self { url, key: None, http: reqwest::Client::new() }
+	}
+
+	/// With an API key.
+	pub fn with_key(&self, key: &str) -> Self {
+		Self { key: Some(key.into()), ..self.clone() }
 	}
 
 	/// Host and port.
@@ -237,7 +256,11 @@ impl Client {
 	}
 
 	pub fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
-		self.http.request(method, format!("{}{path}", self.url))
+		let request = self.http.request(method, format!("{}{path}", self.url));
+		match &self.key {
+			Some(key) => request.bearer_auth(key),
+			None => request,
+		}
 	}
 
 	pub async fn get(&self, path: &str) -> Response {

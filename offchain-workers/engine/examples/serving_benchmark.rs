@@ -1,0 +1,402 @@
+//! Measures the serving path on a real model, one JSON object a line on standard output:
+//!
+//! ```text
+//! serving_benchmark MODEL.gguf [--threads N] [--bf16] [--adapters N]
+//! ```
+//!
+//! The prompts and batch sizes are those of `benchmarks/peer_transformers.py`. Adapters are random
+//! ones on q and v, each in memory of its own; figures that are to be compared are measured in turns,
+//! step by step, so that a busy minute of the machine falls on both.
+
+use std::{
+	collections::VecDeque,
+	error::Error,
+	fs,
+	ops::ControlFlow,
+	path::PathBuf,
+	sync::{
+		mpsc::{channel, Receiver},
+		Arc,
+	},
+	time::{Duration, Instant},
+};
+
+use openledger_engine::{
+	random,
+	serving::{
+		executor::{Executor, Segment},
+		pages::pages_for,
+		AdapterKey, AdapterLimits, AdapterSource, AdapterUnavailable, Event, Limits, PackedAdapter,
+		Precision, Request, Service, ServiceOptions, ServingModel, ServingOptions, Tenant,
+	},
+	tiny::random_adapter,
+	Adapter, LlamaConfig, LoraConfig, TargetModule,
+};
+use serde_json::json;
+
+type Outcome<T> = Result<T, Box<dyn Error>>;
+
+/// Prompt tokens before the steps that are measured.
+const PROMPT: usize = 64;
+/// Decode steps measured of each configuration.
+const STEPS: usize = 48;
+/// Sequences that decode at a time, at most, and pages of each.
+const MAX_BATCH: usize = 32;
+const PAGES: usize = 16;
+/// What the clients of the residency measurement ask: concurrent requests, requests in all, tokens.
+const CLIENTS: usize = 32;
+const REQUESTS: usize = 128;
+const ANSWER: usize = 32;
+/// How often two populations of adapters take turns.
+const ROUNDS: usize = 3;
+
+struct Arguments {
+	model: PathBuf,
+	threads: usize,
+	precision: Precision,
+	adapters: usize,
+}
+
+fn main() -> Outcome<()> {
+	let arguments = arguments()?;
+	let precision = match arguments.precision {
+		Precision::F32 => "f32",
+		Precision::Bf16 => "bf16",
+	};
+	let version = env!("CARGO_PKG_VERSION");
+	println!("{}", json!({"system": format!("OpenLoRA {precision}"), "version": version}));
+
+	let begun = Instant::now();
+	let options = ServingOptions { precision: arguments.precision, max_context: 2_048 };
+	let model = Arc::new(ServingModel::from_gguf(&arguments.model, options)?);
+	emit("load", "s", begun.elapsed().as_secs_f64());
+	steps(&model, arguments.threads)?;
+	let (resident, expected) = memory_of_steps(&model);
+	emit("memory over weights and cache, after generation", "ratio", resident / expected);
+	residency(&model, &arguments)?;
+	load_to_first_token(&model, arguments.threads)
+}
+
+fn arguments() -> Outcome<Arguments> {
+	let mut arguments =
+		Arguments { model: PathBuf::new(), threads: 2, precision: Precision::F32, adapters: 2_000 };
+	let mut given = std::env::args().skip(1);
+	while let Some(argument) = given.next() {
+		let mut number =
+			|| -> Outcome<usize> { Ok(given.next().ok_or("a number is missing")?.parse()?) };
+		match &*argument {
+			"--threads" => arguments.threads = number()?,
+			"--adapters" => arguments.adapters = number()?,
+			"--bf16" => arguments.precision = Precision::Bf16,
+			_ => arguments.model = argument.into(),
+		}
+	}
+	Ok(arguments)
+}
+
+fn emit(measure: &str, unit: &str, value: f64) {
+	println!("{}", json!({"measure": measure, "unit": unit, "value": value}));
+}
+
+fn prompt(length: usize, row: usize) -> Vec<u32> {
+	(0..length).map(|index| (1_000 + (index * 37) % 20_000 + row) as u32).collect()
+}
+
+fn adapter(config: &LlamaConfig, rank: usize, targets: &[TargetModule]) -> Outcome<Adapter> {
+	let lora = LoraConfig::new(rank, 2.0 * rank as f64, targets.iter().copied());
+	Ok(random_adapter(lora, config, &burn::tensor::Device::flex(), 1)?)
+}
+
+const QUERY_AND_VALUE: [TargetModule; 2] = [TargetModule::QProj, TargetModule::VProj];
+
+/// Sequences that decode together, each with its own table.
+struct Batch {
+	slots: Vec<Option<usize>>,
+	tokens: Vec<u32>,
+	length: usize,
+}
+
+impl Batch {
+	/// Reads the prompts.
+	fn begin(executor: &mut Executor, slots: Vec<Option<usize>>) -> Outcome<Self> {
+		for (row, slot) in slots.iter().enumerate() {
+			let (tokens, table) = (prompt(PROMPT, row), table(row));
+			executor.step(&[Segment {
+				slot: *slot,
+				start: 0,
+				tokens: &tokens,
+				pages: &table,
+				logits_from: PROMPT,
+			}])?;
+		}
+		Ok(Self { tokens: vec![7; slots.len()], slots, length: PROMPT })
+	}
+
+	/// One token of each; how long that took.
+	fn step(&mut self, executor: &mut Executor) -> Outcome<f64> {
+		let begun = Instant::now();
+		let tables: Vec<Vec<u32>> = (0..self.slots.len()).map(table).collect();
+		let pages = pages_for(self.length + 1);
+		let segments: Vec<Segment<'_>> = (self.slots.iter().zip(&self.tokens).zip(&tables))
+			.map(|((slot, token), table)| Segment {
+				slot: *slot,
+				start: self.length,
+				tokens: std::slice::from_ref(token),
+				pages: table.get(..pages).unwrap_or_default(),
+				logits_from: 0,
+			})
+			.collect();
+		executor.step(&segments)?;
+		let vocabulary = executor.model().config().vocab_size;
+		self.tokens = executor.logits(0).chunks(vocabulary).map(greatest).collect();
+		self.length += 1;
+		Ok(begun.elapsed().as_secs_f64())
+	}
+}
+
+fn greatest(logits: &[f32]) -> u32 {
+	let best = (0..).zip(logits).max_by(|a, b| a.1.total_cmp(b.1));
+	best.map_or(0, |(id, _)| id)
+}
+
+fn table(row: usize) -> Vec<u32> {
+	(0..PAGES).map(|page| (row * PAGES + page) as u32).collect()
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+	values.sort_by(f64::total_cmp);
+	values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+/// Prefill and decode without a scheduler, as the peers do it.
+fn steps(model: &Arc<ServingModel>, threads: usize) -> Outcome<()> {
+	let mut executor = Executor::new(model.clone(), threads, 512, MAX_BATCH * PAGES, 0)?;
+	let adapter = adapter(model.config(), 8, &QUERY_AND_VALUE)?;
+	for slot in 0..MAX_BATCH {
+		let packed = PackedAdapter::pack(&adapter, model.config())?;
+		executor.set_adapter(slot, Some(Arc::new(packed)));
+	}
+	let tokens = prompt(128, 0);
+	let table = table(0);
+	let mut times = Vec::new();
+	for _ in 0..9 {
+		let begun = Instant::now();
+		executor.step(&[Segment {
+			slot: None,
+			start: 0,
+			tokens: &tokens,
+			pages: table.get(..8).unwrap_or_default(),
+			logits_from: 127,
+		}])?;
+		std::hint::black_box(greatest(executor.logits(0)));
+		times.push(begun.elapsed().as_secs_f64());
+	}
+	emit("prefill 128", "tokens/s", 128.0 / median(times));
+	for batch in [1, 8, 32] {
+		// The bare base, one adapter for all, and one for each: in turns, in batches of their own.
+		let kinds: [fn(usize) -> Option<usize>; 3] = [|_| None, |_| Some(0), Some];
+		let mut times: [Vec<f64>; 3] = Default::default();
+		for turn in 0..3 {
+			for (kind, times) in kinds.iter().zip(&mut times) {
+				let mut rows = Batch::begin(&mut executor, (0..batch).map(kind).collect())?;
+				// The first one brings the adapters into the cache of the CPU, as far as they fit.
+				rows.step(&mut executor)?;
+				for _ in 0..STEPS / 3 {
+					times.push(rows.step(&mut executor)?);
+				}
+				let _ = turn;
+			}
+		}
+		let [bare, one, distinct] = times.map(median);
+		emit(&format!("decode, batch {batch}"), "tokens/s", batch as f64 / bare);
+		emit(&format!("decode, batch {batch}, one adapter"), "tokens/s", batch as f64 / one);
+		let distinct = batch as f64 / distinct;
+		emit(&format!("decode, batch {batch}, an adapter each"), "tokens/s", distinct);
+	}
+	Ok(())
+}
+
+/// Bytes that the process has, and that weights and cache explain.
+fn memory_of_steps(model: &ServingModel) -> (f64, f64) {
+	let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+	let resident = status
+		.lines()
+		.find_map(|line| line.strip_prefix("VmRSS:"))
+		.and_then(|line| line.split_whitespace().next()?.parse::<f64>().ok())
+		.unwrap_or(f64::NAN);
+	emit("resident memory", "MiB", resident / 1_024.0);
+	emit("weights", "MiB", model.bytes() as f64 / 1_048_576.0);
+	let config = model.config();
+	let adapters = 32.0
+		* 8.0 * config.num_hidden_layers as f64
+		* (2 * config.hidden_size + config.query_size() + config.key_value_size()) as f64
+		* 4.0;
+	let cache =
+		(2 * config.num_hidden_layers * config.key_value_size() * MAX_BATCH * PAGES * 16 * 4)
+			as f64;
+	(resident * 1_024.0, model.bytes() as f64 + adapters + cache)
+}
+
+/// The same adapter under every key, packed anew each time it is read.
+struct Copies(Adapter);
+
+impl AdapterSource for Copies {
+	fn adapter(&self, _key: AdapterKey) -> Result<Adapter, AdapterUnavailable> {
+		Ok(self.0.clone())
+	}
+}
+
+fn key(number: usize) -> AdapterKey {
+	let mut key = [0; 32];
+	let bytes = (number as u64).to_be_bytes();
+	key.iter_mut().zip(bytes).for_each(|(key, byte)| *key = byte);
+	AdapterKey(key)
+}
+
+/// Throughput of the whole service when requests are spread evenly over few or many resident
+/// adapters.
+fn residency(model: &Arc<ServingModel>, arguments: &Arguments) -> Outcome<()> {
+	let copies = Arc::new(Copies(adapter(model.config(), 8, &QUERY_AND_VALUE)?));
+	let limits = Limits { max_running: CLIENTS, max_active_adapters: CLIENTS, ..Limits::default() };
+	let options = ServiceOptions {
+		threads: arguments.threads,
+		cache_tokens: 8_192,
+		limits,
+		adapters: AdapterLimits {
+			max_bytes: 8 << 30,
+			max_adapter_bytes: 64 << 20,
+			max_resident: arguments.adapters + 1,
+			max_loading: 64,
+		},
+	};
+	let service = Service::start(model.clone(), copies, options)?;
+	for number in 0..arguments.adapters {
+		while !service.preload(key(number)) {
+			std::thread::sleep(Duration::from_millis(1));
+		}
+	}
+	while service.counts().adapters < arguments.adapters {
+		std::thread::sleep(Duration::from_millis(10));
+	}
+	let counts = service.counts();
+	emit("adapters resident", "count", counts.adapters as f64);
+	emit("memory of adapters", "MiB", counts.adapter_bytes as f64 / 1_048_576.0);
+	let mut ratios = Vec::new();
+	let (mut few, mut many) = (Vec::new(), Vec::new());
+	for round in 0..ROUNDS {
+		few.push(throughput(&service, 5, round)?);
+		many.push(throughput(&service, arguments.adapters, round)?);
+		ratios.extend(many.last().zip(few.last()).map(|(many, few)| many / few));
+	}
+	emit("service, 32 clients, 5 adapters", "tokens/s", median(few));
+	let all = format!("service, 32 clients, {} adapters", arguments.adapters);
+	emit(&all, "tokens/s", median(many));
+	emit("throughput kept", "ratio", median(ratios));
+	service.stop(Duration::ZERO);
+	Ok(())
+}
+
+/// Tokens generated a second, prompts included in the time.
+fn throughput(service: &Service, adapters: usize, round: usize) -> Outcome<f64> {
+	let begun = Instant::now();
+	let mut running: VecDeque<Receiver<bool>> = VecDeque::new();
+	for number in 0..REQUESTS {
+		if running.len() == CLIENTS {
+			finish(running.pop_front())?;
+		}
+		let draw = random::uniform(round as u64, adapters as u64, number as u64);
+		let mut request =
+			Request::new(Tenant("bench".into()), distinct_prompt(round, number), ANSWER);
+		request.adapter = Some(key((draw * adapters as f64) as usize));
+		request.ignore_eos = true;
+		let (sender, receiver) = channel();
+		service.submit(
+			request,
+			Box::new(move |event| {
+				match event {
+					Event::Finished(_) => drop(sender.send(true)),
+					Event::Failed(_) => drop(sender.send(false)),
+					_ => {},
+				}
+				ControlFlow::Continue(())
+			}),
+		)?;
+		running.push_back(receiver);
+	}
+	while !running.is_empty() {
+		finish(running.pop_front())?;
+	}
+	Ok((REQUESTS * ANSWER) as f64 / begun.elapsed().as_secs_f64())
+}
+
+/// A prompt that no other one begins like, so that nothing comes from the cache.
+fn distinct_prompt(round: usize, number: usize) -> Vec<u32> {
+	let mut tokens = prompt(PROMPT, 0);
+	let mark = (round * REQUESTS + number) as u32;
+	tokens.splice(..2, [3_000 + mark % 9_000, 5_000 + mark / 9_000]);
+	tokens
+}
+
+fn finish(receiver: Option<Receiver<bool>>) -> Outcome<()> {
+	match receiver.map(|receiver| receiver.recv()) {
+		Some(Ok(true)) | None => Ok(()),
+		_ => Err("a request failed".into()),
+	}
+}
+
+/// Adapters as files on disk.
+struct Files(PathBuf, LlamaConfig);
+
+impl AdapterSource for Files {
+	fn adapter(&self, key: AdapterKey) -> Result<Adapter, AdapterUnavailable> {
+		let unusable = |error: &dyn std::fmt::Display| AdapterUnavailable::Unusable {
+			key,
+			why: error.to_string(),
+		};
+		let bytes = fs::read(self.0.join(key.to_string())).map_err(|error| unusable(&error))?;
+		let (adapter, _) =
+			Adapter::from_bytes(&bytes, &self.1).map_err(|error| unusable(&error))?;
+		Ok(adapter)
+	}
+}
+
+/// From a file to the first token of a short prompt, rank 16 on all linear layers; beside the first
+/// token of the same prompt with an adapter that is resident.
+fn load_to_first_token(model: &Arc<ServingModel>, threads: usize) -> Outcome<()> {
+	const ADAPTERS: usize = 9;
+	let folder = std::env::temp_dir().join(format!("openledger-benchmark-{}", std::process::id()));
+	fs::create_dir_all(&folder)?;
+	let bytes = adapter(model.config(), 16, &TargetModule::ALL)?.to_bytes(&Default::default())?;
+	emit("adapter file, rank 16, all linear", "MiB", bytes.len() as f64 / 1_048_576.0);
+	for number in 0..ADAPTERS {
+		fs::write(folder.join(key(number).to_string()), &bytes)?;
+	}
+	let files = Arc::new(Files(folder.clone(), model.config().clone()));
+	let options = ServiceOptions { threads, cache_tokens: 4_096, ..ServiceOptions::default() };
+	let service = Service::start(model.clone(), files, options)?;
+	let (mut cold, mut warm) = (Vec::new(), Vec::new());
+	for number in 0..ADAPTERS {
+		for times in [&mut cold, &mut warm] {
+			let mut request = Request::new(Tenant("bench".into()), prompt(4, number), 1);
+			request.adapter = Some(key(number));
+			let (sender, receiver) = channel();
+			let begun = Instant::now();
+			service.submit(
+				request,
+				Box::new(move |event| {
+					if !matches!(event, Event::Prompt { .. }) {
+						let _ = sender.send(matches!(event, Event::Token { .. }));
+					}
+					ControlFlow::Continue(())
+				}),
+			)?;
+			finish(Some(receiver))?;
+			times.push(begun.elapsed().as_secs_f64());
+		}
+	}
+	service.stop(Duration::ZERO);
+	fs::remove_dir_all(folder)?;
+	emit("adapter from disk to first token", "ms", 1_000.0 * median(cold));
+	emit("first token with a resident adapter", "ms", 1_000.0 * median(warm));
+	Ok(())
+}

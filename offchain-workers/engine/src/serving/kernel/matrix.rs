@@ -1,0 +1,312 @@
+//! Weights packed for [`product`](super::product), and the activations that they multiply.
+
+use std::ops::Range;
+
+use super::{
+	product::{product, product_bf16, Rows, Window, TILE_COLUMNS},
+	Instructions,
+};
+
+/// How a matrix holds its numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Precision {
+	/// 32-bit floats, exact to what the model file holds.
+	#[default]
+	F32,
+	/// Weights and what they multiply rounded to bfloat16, sums in f32: half the memory, and
+	/// twice to three times the speed where the CPU has dot products of bf16.
+	Bf16,
+}
+
+impl Precision {
+	/// Bytes of one weight.
+	pub fn bytes(self) -> usize {
+		match self {
+			Self::F32 => 4,
+			Self::Bf16 => 2,
+		}
+	}
+}
+
+/// A fixed matrix `[input, output]`, in panels of [`TILE_COLUMNS`] columns that a tile reads from
+/// begin to end.
+#[derive(Debug)]
+pub(crate) struct PackedMatrix {
+	input: usize,
+	output: usize,
+	panels: Panels,
+}
+
+#[derive(Debug)]
+enum Panels {
+	/// `[panel][input][column]`.
+	F32(Vec<f32>),
+	/// `[panel][input / 2][column]`, pairs along the input.
+	Bf16(Vec<u32>),
+}
+
+impl PackedMatrix {
+	/// Packs a matrix as files hold it, `[output, input]` row-major. Columns that fill up the last
+	/// panel, and an input that makes the last pair, are zero.
+	pub(crate) fn pack(values: &[f32], output: usize, input: usize, precision: Precision) -> Self {
+		let panels = output.div_ceil(TILE_COLUMNS);
+		let at = |column: usize, k: usize| {
+			if column < output && k < input {
+				values.get(column * input + k).copied().unwrap_or_default()
+			} else {
+				0.0
+			}
+		};
+		let columns = |panel: usize| panel * TILE_COLUMNS..(panel + 1) * TILE_COLUMNS;
+		let panels = match precision {
+			Precision::F32 => {
+				let mut packed = Vec::with_capacity(panels * input * TILE_COLUMNS);
+				for panel in 0..panels {
+					for k in 0..input {
+						packed.extend(columns(panel).map(|column| at(column, k)));
+					}
+				}
+				Panels::F32(packed)
+			},
+			Precision::Bf16 => {
+				let pairs = input.div_ceil(2);
+				let mut packed = Vec::with_capacity(panels * pairs * TILE_COLUMNS);
+				for panel in 0..panels {
+					for pair in 0..pairs {
+						packed.extend(columns(panel).map(|column| {
+							pair_of_bf16(at(column, 2 * pair), at(column, 2 * pair + 1))
+						}));
+					}
+				}
+				Panels::Bf16(packed)
+			},
+		};
+		Self { input, output, panels }
+	}
+
+	/// Bytes of memory.
+	pub(crate) fn bytes(&self) -> usize {
+		match &self.panels {
+			Panels::F32(values) => size_of_val(values.as_slice()),
+			Panels::Bf16(pairs) => size_of_val(pairs.as_slice()),
+		}
+	}
+
+	/// Panels of [`TILE_COLUMNS`] columns; the last may have fewer.
+	pub(crate) fn panels(&self) -> usize {
+		self.output.div_ceil(TILE_COLUMNS)
+	}
+
+	/// Columns of one panel.
+	pub(crate) fn columns_of(&self, panel: usize) -> usize {
+		TILE_COLUMNS.min(self.output - panel * TILE_COLUMNS)
+	}
+
+	/// `out = x · W` for the columns of one panel; `out` begins at the first of them.
+	pub(crate) fn multiply_panel(
+		&self,
+		instructions: Instructions,
+		x: &Activations,
+		rows: usize,
+		panel: usize,
+		out: Window,
+	) {
+		let columns = self.columns_of(panel);
+		match &self.panels {
+			Panels::F32(packed) => {
+				let panel = packed.get(panel * self.input * TILE_COLUMNS..).unwrap_or_default();
+				let (x, b) = (x.rows(), Rows::new(panel, TILE_COLUMNS));
+				product(instructions, x, rows, self.input, b, columns, out, false);
+			},
+			Panels::Bf16(packed) => {
+				let pairs = self.input.div_ceil(2);
+				let panel = packed.get(panel * pairs * TILE_COLUMNS..).unwrap_or_default();
+				product_bf16(instructions, x.pairs(), rows, pairs, panel, columns, out);
+			},
+		}
+	}
+
+	/// Column `column` of the matrix, which is row `column` of what it was packed from.
+	pub(crate) fn copy_column(&self, column: usize, out: &mut [f32]) {
+		let (panel, lane) = (column / TILE_COLUMNS, column % TILE_COLUMNS);
+		match &self.panels {
+			Panels::F32(packed) => {
+				let start = panel * self.input * TILE_COLUMNS + lane;
+				let numbers = packed.iter().skip(start).step_by(TILE_COLUMNS);
+				out.iter_mut().zip(numbers).for_each(|(out, number)| *out = *number);
+			},
+			Panels::Bf16(packed) => {
+				let start = panel * self.input.div_ceil(2) * TILE_COLUMNS + lane;
+				let pairs = packed.iter().skip(start).step_by(TILE_COLUMNS);
+				for (out, pair) in out.chunks_mut(2).zip(pairs) {
+					let halves = [pair << 16, pair & 0xFFFF_0000].map(f32::from_bits);
+					out.iter_mut().zip(halves).for_each(|(out, half)| *out = half);
+				}
+			},
+		}
+	}
+}
+
+/// Rows of activations `[tokens, width]`, as f32 and, where weights are bf16, as pairs of bf16 too.
+/// Allocated once for the largest batch.
+#[derive(Debug)]
+pub(crate) struct Activations {
+	width: usize,
+	values: Vec<f32>,
+	pairs: Option<Vec<u32>>,
+}
+
+impl Activations {
+	pub(crate) fn new(tokens: usize, width: usize, precision: Precision) -> Self {
+		let pairs = (precision == Precision::Bf16).then(|| vec![0; tokens * width.div_ceil(2)]);
+		Self { width, values: vec![0.0; tokens * width], pairs }
+	}
+
+	/// The numbers, to be read.
+	pub(crate) fn rows(&self) -> Rows<'_, f32> {
+		Rows::new(&self.values, self.width)
+	}
+
+	fn pairs(&self) -> Rows<'_, u32> {
+		Rows::new(self.pairs.as_deref().unwrap_or_default(), self.width.div_ceil(2))
+	}
+
+	/// The numbers and their pairs, for threads that each write rows of their own.
+	pub(crate) fn windows(&mut self) -> ActivationsWindow {
+		ActivationsWindow {
+			width: self.width,
+			values: Window::new(&mut self.values, self.width),
+			pairs: self.pairs.as_mut().map(|pairs| PairsWindow {
+				pointer: pairs.as_mut_ptr(),
+				stride: self.width.div_ceil(2),
+				length: pairs.len(),
+			}),
+		}
+	}
+}
+
+/// Rows of activations that several threads write, each its own rows or columns.
+#[derive(Clone, Copy)]
+pub(crate) struct ActivationsWindow {
+	width: usize,
+	values: Window,
+	pairs: Option<PairsWindow>,
+}
+
+#[derive(Clone, Copy)]
+struct PairsWindow {
+	pointer: *mut u32,
+	stride: usize,
+	length: usize,
+}
+
+// SAFETY: threads write disjoint rows.
+unsafe impl Send for PairsWindow {}
+// SAFETY: as above.
+unsafe impl Sync for PairsWindow {}
+
+impl ActivationsWindow {
+	/// Row `row`, which no other thread uses at the time. [`round`](Self::round) has to follow.
+	#[allow(clippy::mut_from_ref)]
+	pub(crate) fn row(&self, row: usize) -> &mut [f32] {
+		self.values.row(row, self.width)
+	}
+
+	/// Writes part of a row and rounds it. It begins at an even column, and ends at one or at the
+	/// end of the row; no other thread writes these columns.
+	pub(crate) fn write(&self, row: usize, column: usize, numbers: &[f32]) {
+		self.values.at(row, column).row(0, numbers.len()).copy_from_slice(numbers);
+		self.round(row, column..column + numbers.len());
+	}
+
+	/// Rounds these columns of a row for weights in bf16.
+	pub(crate) fn round(&self, row: usize, columns: Range<usize>) {
+		let Some(pairs) = self.pairs else { return };
+		let (first, count) = (columns.start / 2, columns.len().div_ceil(2));
+		assert!(first + count <= pairs.stride, "columns of the row");
+		let start = row * pairs.stride + first;
+		assert!(start + count <= pairs.length, "the row is one of the matrix");
+		// SAFETY: inside the slice that the window was made from; the columns belong to this thread.
+		let out = unsafe { std::slice::from_raw_parts_mut(pairs.pointer.add(start), count) };
+		let window = self.values.at(row, columns.start);
+		let numbers = window.read(0, columns.len());
+		for (pair, numbers) in out.iter_mut().zip(numbers.chunks(2)) {
+			let number = |index| numbers.get(index).copied().unwrap_or_default();
+			*pair = pair_of_bf16(number(0), number(1));
+		}
+	}
+}
+
+/// Two numbers rounded to bf16 (to nearest, ties to even), the first in the low half.
+#[inline(always)]
+pub(crate) fn pair_of_bf16(first: f32, second: f32) -> u32 {
+	round_to_bf16(first) >> 16 | round_to_bf16(second) & 0xFFFF_0000
+}
+
+/// The bits of a number rounded to bf16, in the upper half. Not a number stays so.
+#[inline(always)]
+fn round_to_bf16(number: f32) -> u32 {
+	let bits = number.to_bits();
+	let rounded = bits.wrapping_add(0x7FFF + (bits >> 16 & 1));
+	if number.is_nan() {
+		bits | 0x0040_0000
+	} else {
+		rounded
+	}
+}
+
+#[cfg(test)]
+mod tests {
+	use super::*;
+	use half::bf16;
+	use proptest::prelude::*;
+
+	#[test]
+	fn packed_matrix_should_multiply_as_it_stood_in_the_file() {
+		let (output, input, rows) = (75, 37, 3);
+		let values: Vec<f32> = (0..output * input).map(|i| (i % 13) as f32 - 6.0).collect();
+		let numbers: Vec<f32> = (0..rows * input).map(|i| (i % 7) as f32 - 3.0).collect();
+		for precision in [Precision::F32, Precision::Bf16] {
+			let matrix = PackedMatrix::pack(&values, output, input, precision);
+			let mut x = Activations::new(rows, input, precision);
+			let windows = x.windows();
+			for row in 0..rows {
+				windows.row(row).copy_from_slice(&numbers[row * input..(row + 1) * input]);
+				windows.round(row, 0..input);
+			}
+			let mut out = vec![0.0; rows * output];
+			let window = Window::new(&mut out, output);
+			for panel in 0..matrix.panels() {
+				let at = window.at(0, panel * TILE_COLUMNS);
+				matrix.multiply_panel(Instructions::detect(), &x, rows, panel, at);
+			}
+			// Small integers are exact in bf16 too.
+			for row in 0..rows {
+				for column in 0..output {
+					let expected: f32 = (0..input)
+						.map(|k| numbers[row * input + k] * values[column * input + k])
+						.sum();
+					assert_eq!(out[row * output + column], expected, "{precision:?}");
+				}
+			}
+			let mut column = vec![0.0; input];
+			matrix.copy_column(70, &mut column);
+			assert_eq!(column, values[70 * input..71 * input]);
+		}
+	}
+
+	proptest! {
+		#[test]
+		fn pair_should_round_like_the_half_crate(first: f32, second: f32) {
+			let pair = pair_of_bf16(first, second);
+			for (number, bits) in [(first, pair as u16), (second, (pair >> 16) as u16)] {
+				let expected = bf16::from_f32(number);
+				if number.is_nan() {
+					prop_assert!(bf16::from_bits(bits).is_nan());
+				} else {
+					prop_assert_eq!(bits, expected.to_bits());
+				}
+			}
+		}
+	}
+}

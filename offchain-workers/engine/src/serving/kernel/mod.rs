@@ -1,0 +1,29 @@
+//! Arithmetic of the serving path on the CPU, over plain slices.
+//!
+//! Serving needs what no tensor library offers: batches whose rows use different adapters, keys and
+//! values scattered over pages, and results that do not depend on what else is in the batch. All of
+//! it comes down to one operation, a small tile of a matrix product ([`product`]), that reads its
+//! right side in place.
+//!
+//! *Determinism.* An element of a product is one chain of fused multiply-adds, from the first to the
+//! last element of the inner dimension, whatever the number of rows, columns or threads. Sums over
+//! rows (norms, softmax) go by position modulo [`LANES`]. So a request's numbers depend on its own
+//! tokens alone. They do depend on the instruction set.
+//!
+//! | file | what it is about |
+//! |---|---|
+//! | [`instructions`] | which instructions this CPU has |
+//! | [`product`] | tiles of matrix products, f32 and bf16 |
+//! | [`matrix`] | weights packed for them |
+//! | [`rowwise`] | norms, softmax, activations, logits |
+
+pub(crate) mod instructions;
+pub(crate) mod matrix;
+pub(crate) mod product;
+pub(crate) mod rowwise;
+
+pub(crate) use instructions::Instructions;
+pub(crate) use matrix::{Activations, PackedMatrix};
+
+/// Numbers in a vector register of AVX-512, and tokens in a page of the cache.
+pub(crate) const LANES: usize = 16;

@@ -1,0 +1,61 @@
+//! Threads that work on one step together.
+
+use std::sync::{
+	atomic::{AtomicUsize, Ordering},
+	Mutex, PoisonError,
+};
+
+use rayon::{ThreadPool, ThreadPoolBuilder};
+
+/// Threads that take tasks of one operation after the other, each with scratch memory of its own.
+#[derive(Debug)]
+pub(crate) struct Team {
+	pool: ThreadPool,
+	scratch: Vec<Mutex<Vec<f32>>>,
+}
+
+impl Team {
+	pub(crate) fn new(threads: usize) -> Result<Self, rayon::ThreadPoolBuildError> {
+		let pool = ThreadPoolBuilder::new()
+			.num_threads(threads)
+			.thread_name(|index| format!("serving-{index}"))
+			.build()?;
+		let scratch = (0..pool.current_num_threads()).map(|_| Mutex::default()).collect();
+		Ok(Self { pool, scratch })
+	}
+
+	/// Runs a whole step on one of the threads, where handing out tasks is cheap.
+	pub(crate) fn run<T: Send>(&self, step: impl FnOnce() -> T + Send) -> T {
+		self.pool.install(step)
+	}
+
+	/// Does `tasks` tasks, numbered from 0, in any order on any thread, and waits for all. Each
+	/// call gets scratch memory of at least `scratch` numbers with anything in it.
+	pub(crate) fn each(
+		&self,
+		tasks: usize,
+		scratch: usize,
+		task: impl Fn(usize, &mut [f32]) + Sync,
+	) {
+		let next = AtomicUsize::new(0);
+		let work = |thread: usize| {
+			let Some(memory) = self.scratch.get(thread) else { return };
+			let mut memory = memory.lock().unwrap_or_else(PoisonError::into_inner);
+			if memory.len() < scratch {
+				memory.resize(scratch, 0.0);
+			}
+			loop {
+				let index = next.fetch_add(1, Ordering::Relaxed);
+				if index >= tasks {
+					return;
+				}
+				task(index, &mut memory);
+			}
+		};
+		if tasks <= 1 || self.scratch.len() == 1 {
+			work(self.pool.current_thread_index().unwrap_or(0));
+		} else {
+			self.pool.broadcast(|thread| work(thread.index()));
+		}
+	}
+}

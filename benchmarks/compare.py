@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Runs ours and the peers one after the other, in rounds, and prints one table.
+"""Runs ours and the peers one after the other, in rounds, and prints a table for each of ours.
 
 Rounds take turns, so that a busy minute of the machine falls on everybody; each figure is the median
 of its rounds, and the ratio is the median of the rounds' ratios.
@@ -17,7 +17,7 @@ from pathlib import Path
 
 PEER = Path(__file__).parent / "peer_transformers.py"
 # Smaller is better for these; for all others larger is.
-COSTS = {"s", "MiB"}
+COSTS = {"s", "ms", "MiB"}
 
 
 def measure(command):
@@ -44,9 +44,27 @@ def number(value):
 	return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
 
 
+def print_table(rounds, ours, peers):
+	"""What `ours` measured, and beside it what the peers did."""
+	print(f"\n| | {ours} | " + " | ".join(f"{name} | ratio" for name in peers) + " |")
+	print("|---|" + "---:|" * (1 + 2 * len(peers)))
+	for key in rounds[0][ours]:
+		measured, unit = key
+		middle = lambda name: statistics.median(figures[name][key] for figures in rounds)
+		cells = [f"{measured} ({unit})", number(middle(ours))]
+		for name in peers:
+			if key not in rounds[0][name]:
+				cells += ["", ""]
+				continue
+			ratio = statistics.median(figures[ours][key] / figures[name][key] for figures in rounds)
+			ratio = 1 / ratio if unit in COSTS else ratio
+			cells += [number(middle(name)), f"{ratio:.2f} ×"]
+		print("| " + " | ".join(cells) + " |")
+
+
 def main():
 	options = argparse.ArgumentParser()
-	options.add_argument("--ours", required=True, action="append", help="a program of ours; the first is compared")
+	options.add_argument("--ours", required=True, action="append", help="a program of ours")
 	options.add_argument("--mixed", action="store_true", help="the peers decode batches of adapters")
 	options.add_argument("--model", required=True)
 	options.add_argument("--threads", default="2")
@@ -67,22 +85,11 @@ def main():
 			print(f"round {turn + 1}: {head['system']} done", file=sys.stderr)
 		rounds.append(figures)
 
-	ours, *peers = rounds[0]
-	print(f"\n{date.today()}, {machine()}, {options.threads} threads, {options.rounds} rounds, medians\n")
-	print(f"| | {ours} | " + " | ".join(f"{name} | ratio" for name in peers) + " |")
-	print("|---|" + "---:|" * (1 + 2 * len(peers)))
-	for key in rounds[0][ours]:
-		measured, unit = key
-		middle = lambda name: statistics.median(figures[name][key] for figures in rounds)
-		cells = [f"{measured} ({unit})", number(middle(ours))]
-		for name in peers:
-			if key not in rounds[0][name]:
-				cells += ["", ""]
-				continue
-			ratio = statistics.median(figures[ours][key] / figures[name][key] for figures in rounds)
-			ratio = 1 / ratio if unit in COSTS else ratio
-			cells += [number(middle(name)), f"{ratio:.2f} ×"]
-		print("| " + " | ".join(cells) + " |")
+	names = list(rounds[0])
+	ours, peers = names[: len(options.ours)], names[len(options.ours) :]
+	print(f"\n{date.today()}, {machine()}, {options.threads} threads, {options.rounds} rounds, medians")
+	for name in ours:
+		print_table(rounds, name, peers)
 	print("\nA ratio above 1 is in our favour, also where less is better.\n")
 	for name, version in versions.items():
 		print(f"- {name}: {version}")

@@ -104,7 +104,7 @@ fn prompt(length: usize, row: usize) -> Vec<u32> {
 
 fn adapter(config: &LlamaConfig, rank: usize, targets: &[TargetModule]) -> Outcome<Adapter> {
 	let lora = LoraConfig::new(rank, 2.0 * rank as f64, targets.iter().copied());
-	Ok(random_adapter(lora, config, &burn::tensor::Device::flex(), 1)?)
+	Ok(random_adapter(lora, config, 1)?)
 }
 
 const QUERY_AND_VALUE: [TargetModule; 2] = [TargetModule::QProj, TargetModule::VProj];

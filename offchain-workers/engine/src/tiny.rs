@@ -119,18 +119,17 @@ impl TinyModel {
 pub fn random_adapter(
 	config: LoraConfig,
 	model: &LlamaConfig,
-	device: &Device,
 	seed: u64,
 ) -> Result<Adapter, LoraError> {
 	let mut weights = LoraWeights::new(model.num_hidden_layers);
-	let mut stream = 0;
+	let (mut stream, device) = (0, Device::flex());
 	let mut matrix = |rows: usize, columns: usize| {
 		stream += 1;
 		let deviation = 1.0 / (rows as f64).sqrt();
 		let values: Vec<f32> = (0..(rows * columns) as u64)
 			.map(|i| (deviation * normal(seed, stream, i)) as f32)
 			.collect();
-		Tensor::from_data(TensorData::new(values, [rows, columns]), device)
+		Tensor::from_data(TensorData::new(values, [rows, columns]), &device)
 	};
 	for layer in 0..model.num_hidden_layers {
 		for target in &config.target_modules {

@@ -69,7 +69,7 @@ fn adapter(model: &Model, index: usize) -> Adapter {
 	if index == 2 {
 		config.rank_pattern.push(("layers.1.mlp.down_proj".into(), 35));
 	}
-	random_adapter(config, model.config(), model.device(), index as u64).unwrap()
+	random_adapter(config, model.config(), index as u64).unwrap()
 }
 
 /// All logits of the last step.
@@ -196,7 +196,7 @@ fn what_another_sequence_left_in_a_page_should_not_be_seen() {
 	let mut executor = fixture.executor(2);
 	// An adapter without bounds fills the pages with what is not a number.
 	let wild = LoraConfig::new(8, 1e38, TargetModule::ALL);
-	let wild = random_adapter(wild, fixture.model.config(), fixture.reference.device(), 9).unwrap();
+	let wild = random_adapter(wild, fixture.model.config(), 9).unwrap();
 	let packed = PackedAdapter::pack(&wild, fixture.model.config()).unwrap();
 	executor.set_adapter(3, Some(Arc::new(packed)));
 	let (table, long) = (pages(0, 2), fixture.prompt(32, 1));

@@ -29,7 +29,6 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Adapters by the first byte of their keys; those from 200 on are broken in some way.
 struct Shelf {
 	config: openledger_engine::LlamaConfig,
-	device: burn::tensor::Device,
 	delay: Duration,
 }
 
@@ -53,7 +52,7 @@ impl Shelf {
 			_ => TargetModule::ALL.to_vec(),
 		};
 		let config = LoraConfig::new(rank, alpha, targets);
-		random_adapter(config, &self.config, &self.device, number).unwrap()
+		random_adapter(config, &self.config, number).unwrap()
 	}
 }
 
@@ -88,11 +87,7 @@ impl Fixture {
 		let model =
 			ServingModel::from_huggingface(folder.path(), ServingOptions::default()).unwrap();
 		assert_eq!(model.precision(), Precision::F32);
-		let shelf = Arc::new(Shelf {
-			config: reference.config().clone(),
-			device: reference.device().clone(),
-			delay,
-		});
+		let shelf = Arc::new(Shelf { config: reference.config().clone(), delay });
 		let service = Service::start(Arc::new(model), shelf.clone(), options).unwrap();
 		Self { _folder: folder, reference, shelf, service }
 	}
@@ -557,6 +552,35 @@ fn a_constraint_should_hold_and_its_failure_should_be_told() {
 	assert!(heard.tokens.len() == 5 && heard.tokens.iter().all(|token| token % 2 == 0));
 	let error = fixture.submit(request(10)).hear().end.unwrap_err();
 	assert!(error.to_string().contains("six are enough"), "{error}");
+}
+
+/// Panics at the first token.
+struct Panicking;
+
+impl Constraint for Panicking {
+	fn restrict(&mut self, _logits: &mut [f32]) -> Result<(), ConstraintError> {
+		panic!("a constraint that panics");
+	}
+
+	fn accept(&mut self, _token: u32) -> Result<(), ConstraintError> {
+		Ok(())
+	}
+}
+
+#[test]
+fn a_panic_should_fail_what_is_computed_together_and_nothing_afterwards() {
+	let fixture = Fixture::new(options());
+	let prompt = fixture.prompt(40, 4);
+	let before = fixture.submit(Request::new(tenant("a"), prompt.clone(), 8)).hear().tokens;
+	let request = Request {
+		constraint: Some(Box::new(Panicking)),
+		..Request::new(tenant("a"), fixture.prompt(30, 4), 5)
+	};
+	let failed = fixture.submit(request).hear().end.unwrap_err();
+	assert!(failed.to_string().contains("a constraint that panics"), "{failed}");
+	until_idle(&fixture.service);
+	let after = fixture.submit(Request::new(tenant("a"), prompt, 8)).hear();
+	assert_eq!((after.end.is_ok(), after.tokens), (true, before));
 }
 
 fn until_idle(service: &Service) {

@@ -1,4 +1,5 @@
-//! Measures the engine and the trainer for `scripts/benchmark`, which puts their peers beside them.
+//! Measures the trainer, and the forward pass on burn that it uses, for `scripts/benchmark`, which puts
+//! their peers beside them. What answers is measured by the engine's `serving_benchmark`.
 //!
 //!     benchmark MODEL.gguf --threads N
 //!
@@ -25,7 +26,7 @@ fn main() -> Result<()> {
 		_ => return Err("usage: benchmark MODEL.gguf --threads N".into()),
 	};
 	let version = format!("openledger {}, burn 0.22.1 flex, f32", env!("CARGO_PKG_VERSION"));
-	println!("{}", json!({ "system": "openledger f32", "version": version }));
+	println!("{}", json!({ "system": "burn flex f32", "version": version }));
 
 	let start = Instant::now();
 	let model = Model::from_gguf(&path, options(Layout::Serving, threads))?;

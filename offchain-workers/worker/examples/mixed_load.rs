@@ -23,7 +23,11 @@ use std::{
 
 use anyhow::{bail, ensure, Context as _};
 use futures_util::StreamExt as _;
-use openledger_engine::{random, tiny, LoraConfig, Model, TargetModule};
+use openledger_engine::{
+	random,
+	serving::{Precision, ServingModel},
+	tiny, LoraConfig, TargetModule,
+};
 use openledger_primitives::{content::content_hash, H256};
 use openledger_worker::{
 	base_model::BaseModel, models::adapter_metadata, Config, Daemon, GatewayConfig,
@@ -81,9 +85,8 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
 	tiny::write_model(&model, 42)?;
 	let mut config = Config::new(vec![model.clone()], folder.path().join("data"));
 	config.listen.set_port(0);
-	let mut gateway = GatewayConfig::new(([127, 0, 0, 1], 0).into());
-	gateway.max_adapters = arguments.resident;
-	config.gateway = Some(gateway);
+	config.gateway = Some(GatewayConfig::new(([127, 0, 0, 1], 0).into()));
+	config.serving.max_adapters = arguments.resident;
 	let daemon = Daemon::start(config).await?;
 	let operator = format!("http://{}", daemon.address());
 	let gateway = format!("http://{}", daemon.gateway_address().context("there is a gateway")?);
@@ -129,7 +132,7 @@ async fn enter_adapters(
 	model: &std::path::Path,
 ) -> anyhow::Result<()> {
 	let begun = Instant::now();
-	let (base, model) = BaseModel::open(model, 1)?;
+	let (base, model) = BaseModel::open(model, Precision::F32)?;
 	for number in 0..arguments.adapters {
 		let bytes = adapter_file(&model, &base, number)?;
 		let hash = format!("{:x}", content_hash(&bytes));
@@ -150,11 +153,11 @@ fn name(number: usize) -> String {
 	format!("adapter-{number}")
 }
 
-fn adapter_file(model: &Model, base: &BaseModel, number: usize) -> anyhow::Result<Vec<u8>> {
+fn adapter_file(model: &ServingModel, base: &BaseModel, number: usize) -> anyhow::Result<Vec<u8>> {
 	use TargetModule::{QProj, VProj};
 	let rank = 4 << (number % 3);
 	let lora = LoraConfig::new(rank, 2.0 * rank as f64, [QProj, VProj]);
-	let adapter = tiny::random_adapter(lora, model.config(), model.device(), number as u64)?;
+	let adapter = tiny::random_adapter(lora, model.config(), number as u64)?;
 	let metadata = adapter_metadata(base.hashes, H256([1; 32]), H256([2; 32]));
 	Ok(adapter.to_bytes(&metadata)?)
 }

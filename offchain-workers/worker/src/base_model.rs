@@ -121,8 +121,8 @@ pub struct BaseModel {
 }
 
 impl BaseModel {
-	/// Hashes and loads a base model. The loaded model is for serving.
-	pub fn open(path: &Path, threads: usize) -> Result<(Self, Model), BaseModelError> {
+	/// Hashes a base model and loads it for answers.
+	pub fn open(path: &Path, precision: Precision) -> Result<(Self, ServingModel), BaseModelError> {
 		let path = path.canonicalize().map_err(|e| read_error(path, e))?;
 		let (files, hashes) =
 			if path.is_dir() { hash_directory(&path)? } else { hash_gguf(&path)? };
@@ -138,16 +138,16 @@ impl BaseModel {
 			stamps,
 		};
 		let model = base
-			.load(Layout::Serving, threads)
+			.load_for_serving(precision)
 			.map_err(|source| BaseModelError::Load { path: base.path.clone(), source })?;
 		base.parameters = parameters(model.config());
 		base.max_context = model.max_context();
 		Ok((base, model))
 	}
 
-	/// Loads the model.
-	pub fn load(&self, layout: Layout, threads: usize) -> Result<Model, LoadError> {
-		let options = LoadOptions { threads, ..layout.into() };
+	/// Loads the model for training.
+	pub fn load_for_training(&self, threads: usize) -> Result<Model, LoadError> {
+		let options = LoadOptions { threads, ..Layout::Training.into() };
 		if self.path.is_dir() {
 			Model::from_huggingface(&self.path, options)
 		} else {
@@ -155,8 +155,7 @@ impl BaseModel {
 		}
 	}
 
-	/// Loads the model as the serving path multiplies with it.
-	pub fn load_for_serving(&self, precision: Precision) -> Result<ServingModel, LoadError> {
+	fn load_for_serving(&self, precision: Precision) -> Result<ServingModel, LoadError> {
 		let options = ServingOptions { precision, ..ServingOptions::default() };
 		if self.path.is_dir() {
 			ServingModel::from_huggingface(&self.path, options)

@@ -48,6 +48,8 @@ pub struct Config {
 	pub patience: Patience,
 	/// Time between two checkpoints of training.
 	pub checkpoint_every: Duration,
+	/// How answers are computed.
+	pub serving: ServingConfig,
 	/// The gateway, if there is one.
 	pub gateway: Option<GatewayConfig>,
 }
@@ -60,27 +62,36 @@ pub struct GatewayConfig {
 	pub listen: SocketAddr,
 	/// How long answers may go on when the worker stops.
 	pub drain: Duration,
+}
+
+/// How answers are computed, for jobs and at the gateway alike; for each base model.
+#[derive(Clone, Copy, Debug)]
+pub struct ServingConfig {
 	/// How the weights are held.
 	pub precision: Precision,
-	/// Tokens whose keys and values are in memory, over all requests to a base model.
+	/// Tokens whose keys and values are in memory, over all requests.
 	pub cache_tokens: usize,
-	/// Adapters of a base model that are in memory at a time.
+	/// Adapters that are in memory at a time.
 	pub max_adapters: usize,
 	/// Bytes that they take together.
 	pub adapter_bytes: usize,
 }
 
-impl GatewayConfig {
-	/// With the defaults for the rest.
-	pub fn new(listen: SocketAddr) -> Self {
+impl Default for ServingConfig {
+	fn default() -> Self {
 		Self {
-			listen,
-			drain: DEFAULT_DRAIN,
 			precision: Precision::default(),
 			cache_tokens: DEFAULT_CACHE_TOKENS,
 			max_adapters: DEFAULT_MAX_ADAPTERS,
 			adapter_bytes: DEFAULT_ADAPTER_BYTES,
 		}
+	}
+}
+
+impl GatewayConfig {
+	/// With the defaults for the rest.
+	pub fn new(listen: SocketAddr) -> Self {
+		Self { listen, drain: DEFAULT_DRAIN }
 	}
 }
 
@@ -120,6 +131,7 @@ impl Config {
 			max_blob_bytes: DEFAULT_MAX_BLOB_BYTES,
 			patience: Patience::default(),
 			checkpoint_every: DEFAULT_CHECKPOINT_EVERY,
+			serving: ServingConfig::default(),
 			gateway: None,
 		}
 	}

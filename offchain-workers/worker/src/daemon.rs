@@ -13,11 +13,12 @@ use crate::{
 	models::Models,
 	time,
 };
-use openledger_engine::Model;
+use openledger_engine::serving::{self, ServingModel};
 use openledger_store::{Store, StoreError};
 use std::{
 	io,
 	net::SocketAddr,
+	path::PathBuf,
 	sync::{
 		atomic::{AtomicBool, Ordering},
 		Arc,
@@ -59,6 +60,9 @@ pub enum StartError {
 	/// A base model cannot be served.
 	#[error(transparent)]
 	BaseModel(#[from] BaseModelError),
+	/// What answers with a base model does not start.
+	#[error(transparent)]
+	Service(#[from] serving::StartError),
 	/// The store cannot be opened.
 	#[error(transparent)]
 	Store(#[from] StoreError),
@@ -140,7 +144,7 @@ impl Daemon {
 
 	/// The base models that it serves.
 	pub fn base_models(&self) -> Vec<&BaseModel> {
-		self.context.models.served()
+		self.context.models.served().into_iter().map(|served| &served.base).collect()
 	}
 
 	/// Jobs that wait for their turn.
@@ -157,9 +161,14 @@ impl Daemon {
 			gateway.stop().await;
 		}
 		self.server.stop().await;
-		let computing = self.computing;
-		if spawn_blocking(move || computing.join()).await.is_err() {
-			tracing::warn!("the computing thread ended with a panic");
+		let (computing, context) = (self.computing, self.context);
+		let ended = spawn_blocking(move || {
+			let ended = computing.join();
+			context.models.stop();
+			ended
+		});
+		if !matches!(ended.await, Ok(Ok(()))) {
+			tracing::warn!("a computing thread ended with a panic");
 		}
 	}
 }
@@ -191,10 +200,10 @@ fn open(config: Config) -> Result<Opened, StartError> {
 	let board = Board::open(config.data.join("jobs"), config.max_queue, metrics.clone())?;
 	let evidence = EvidenceFolder::open(config.data.join("evidence"))?;
 	let catalogue = Catalogue::open(&config.data)?;
-	let open_base = |path| BaseModel::open(path, config.threads);
-	let bases: Vec<(BaseModel, Model)> =
-		config.bases.iter().map(|path| open_base(path)).collect::<Result<_, _>>()?;
-	let models = Models::new(bases, store.clone(), config.threads);
+	let open_base = |path: &PathBuf| BaseModel::open(path, config.serving.precision);
+	let bases: Vec<(BaseModel, ServingModel)> =
+		config.bases.iter().map(open_base).collect::<Result<_, _>>()?;
+	let models = Models::new(bases, store.clone(), config.threads, &config.serving)?;
 	let context = Arc::new(Context {
 		board,
 		models,
@@ -205,8 +214,7 @@ fn open(config: Config) -> Result<Opened, StartError> {
 		patience: config.patience,
 		checkpoint_every: config.checkpoint_every,
 	});
-	let open_gateway =
-		|settings| Gateway::open(context.clone(), &config.data, config.threads, settings);
+	let open_gateway = |_| Gateway::open(context.clone(), &config.data);
 	let gateway = config.gateway.as_ref().map(open_gateway).transpose()?.map(Arc::new);
 	Ok((context, gateway))
 }

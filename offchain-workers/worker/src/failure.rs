@@ -2,7 +2,10 @@
 //! can do.
 
 use crate::{durable::DiskError, hexadecimal::show};
-use openledger_engine::{ChatError, GenerateError, LoadError, PeftError, TokenizerError};
+use openledger_engine::{
+	serving::{Failed, Refused},
+	ChatError, LoadError, PeftError, TokenizerError,
+};
 use openledger_primitives::{jobs::FailureReason, ContributionId, H256};
 use openledger_store::StoreError;
 use openledger_trainer::{CheckpointError, DatasetError, SpecError, TrainError};
@@ -145,9 +148,12 @@ pub enum Failure {
 	/// The adapter cannot be written as a file.
 	#[error("the adapter cannot be written: {0}")]
 	Export(String),
-	/// Generation failed.
+	/// The service took the request and gave no answer.
 	#[error("generation failed: {0}")]
-	Generation(GenerateError),
+	Generation(Failed),
+	/// The service did not take the request.
+	#[error("generation was refused: {0}")]
+	Refused(Refused),
 	/// The spans of the answer could not be found.
 	#[error("attribution failed: {0}")]
 	Attribution(String),
@@ -205,6 +211,7 @@ impl Failure {
 			Self::Training(_)
 			| Self::Export(_)
 			| Self::Generation(_)
+			| Self::Refused(_)
 			| Self::Attribution(_)
 			| Self::Store(_)
 			| Self::Disk(_)
@@ -250,6 +257,7 @@ impl Failure {
 			Self::TooMuchData { .. } => "train on fewer contributions",
 			Self::Export(_)
 			| Self::Generation(_)
+			| Self::Refused(_)
 			| Self::Attribution(_)
 			| Self::Panicked(_) => {
 				"please report this with the log around it"

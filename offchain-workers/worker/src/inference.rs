@@ -2,17 +2,18 @@
 
 use crate::{
 	compute::Context,
-	events::{Event, EventLog},
+	events::EventLog,
 	evidence::Evidence,
 	failure::{Failure, Stopped},
+	generation::generate,
 	job::Ticket,
 	models::Answering,
 	sources,
 };
 use openledger_attribution::{attribute, Attribution, SpanIndex, TokenGain};
 use openledger_engine::{
-	ChatError, ChatMessage, FinishReason, GenerateOptions, GeneratedToken, Generation, Model,
-	TokenEvent,
+	serving::{Answer, Precision, ServingModel},
+	ChatError, ChatMessage, GeneratedToken,
 };
 use openledger_primitives::{
 	content::{content_hash, Content, ContentBytes},
@@ -30,10 +31,10 @@ pub fn answer(
 ) -> Result<Report, Stopped> {
 	let prompt = read_prompt(&context.store, &order.prompt)?;
 	let answering = context.models.answering(order)?;
-	let tokens = prompt_tokens(&answering.base, &prompt, order.max_input_tokens)?;
+	let tokens = prompt_tokens(answering.service.model(), &prompt, order.max_input_tokens)?;
 	context.board.started(ticket);
-	let generation = generate(context, ticket, order, &answering, &tokens, log)?;
-	let answer = finish(context, order, &answering, generation)?;
+	let generated = generate(context, ticket, order, &answering, &tokens, log)?;
+	let answer = finish(context, order, &answering, generated)?;
 	context.metrics.input_tokens.inc_by(answer.receipt.input_tokens.into());
 	context.metrics.output_tokens.inc_by(answer.receipt.output_tokens.into());
 	tracing::info!(
@@ -56,7 +57,7 @@ fn read_prompt(store: &Store, prompt: &Content) -> Result<String, Stopped> {
 
 /// The prompt as the user's only message in the base model's chat template. What the template adds
 /// counts as tokens of prompt: the model reads it.
-fn prompt_tokens(model: &Model, prompt: &str, paid: u32) -> Result<Vec<u32>, Failure> {
+fn prompt_tokens(model: &ServingModel, prompt: &str, paid: u32) -> Result<Vec<u32>, Failure> {
 	let template = model.chat().ok_or(Failure::NoChatTemplate)?;
 	// At least one token of answer has to fit behind it.
 	let readable = model.max_context().saturating_sub(1);
@@ -75,63 +76,14 @@ fn prompt_tokens(model: &Model, prompt: &str, paid: u32) -> Result<Vec<u32>, Fai
 	Ok(tokens)
 }
 
-fn generate(
-	context: &Context,
-	ticket: &Ticket,
-	order: &InferenceOrder,
-	answering: &Answering,
-	prompt: &[u32],
-	log: &mut EventLog,
-) -> Result<Generation, Stopped> {
-	let max_tokens = usize::try_from(order.max_output_tokens).unwrap_or(usize::MAX);
-	if max_tokens == 0 {
-		// The chain takes no such request; the answer is empty.
-		return Ok(Generation {
-			text: String::new(),
-			tokens: Vec::new(),
-			prompt_tokens: prompt.len(),
-			finish_reason: FinishReason::Length,
-		});
-	}
-	let options = GenerateOptions {
-		max_tokens,
-		base_logprobs: true,
-		cancel: ticket.cancelled.clone(),
-		..GenerateOptions::default()
-	};
-	let mut written = 0u64;
-	let mut told = 0;
-	let mut on_token = |event: TokenEvent<'_>| {
-		written += 1;
-		told += event.text.len();
-		// The last thousandth is for attribution.
-		let permille = written * 999 / (max_tokens as u64).max(1);
-		context.board.progress(ticket, u16::try_from(permille).unwrap_or(999));
-		if !event.text.is_empty() {
-			log.tell(&Event::Token { text: event.text.into() });
-		}
-	};
-	let generation = answering
-		.base
-		.generate(prompt, Some(&answering.adapter.adapter), &options, &mut on_token)
-		.map_err(Failure::Generation)?;
-	if generation.finish_reason == FinishReason::Cancelled {
-		return Err(Stopped::Cancelled);
-	}
-	if let Some(text) = generation.text.get(told..).filter(|text| !text.is_empty()) {
-		log.tell(&Event::Token { text: text.into() });
-	}
-	Ok(generation)
-}
-
 /// Attributes the answer, keeps it and its evidence, and writes receipt and claim.
 fn finish(
 	context: &Context,
 	order: &InferenceOrder,
 	answering: &Answering,
-	generation: Generation,
+	generated: Answer,
 ) -> Result<InferenceAnswer, Stopped> {
-	let Generation { text, tokens, prompt_tokens, .. } = generation;
+	let Answer { text, tokens, prompt_tokens, .. } = generated;
 	let attributed = attributed(&answering.index, &text, &tokens)?;
 	let answer_hash = content_hash(text.as_bytes());
 	let claim = attributed.claim(order.request, order.model, answer_hash);
@@ -152,9 +104,26 @@ fn finish(
 		answer_hash,
 		input_tokens: count(prompt_tokens),
 		output_tokens,
-		mode: ExecutionMode::Fast,
+		mode: mode(answering.service.model().precision()),
 	};
 	Ok(InferenceAnswer { receipt, answer, claim })
+}
+
+/// What the receipt says about how the answer was computed: exactly, so that another machine of the same
+/// kind gets the same bytes, or with rounded weights.
+pub fn mode(precision: Precision) -> ExecutionMode {
+	match precision {
+		Precision::F32 => ExecutionMode::Deterministic,
+		Precision::Bf16 => ExecutionMode::Fast,
+	}
+}
+
+/// Its name in JSON.
+pub fn mode_name(mode: ExecutionMode) -> &'static str {
+	match mode {
+		ExecutionMode::Fast => "fast",
+		ExecutionMode::Deterministic => "deterministic",
+	}
 }
 
 /// Attributes an answer. Tokens that were not scored under the bare base model gained nothing.

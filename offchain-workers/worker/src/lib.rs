@@ -11,7 +11,7 @@
 //! | [`http`] | the API on loopback |
 //! | [`gateway`] | OpenAI's API, for applications |
 //! | [`job`], [`board`], [`journal`], [`events`] | which jobs there are and how they stand, in memory and on disk |
-//! | [`compute`], [`inference`], [`training`] | the computing thread and the two kinds of work |
+//! | [`compute`], [`inference`], [`generation`], [`training`] | the computing thread and the two kinds of work |
 //! | [`base_model`], [`models`], [`sources`] | what is worked with: base models, adapters, contributions |
 //! | [`evidence`] | why somebody was paid |
 //! | [`failure`], [`metrics`] | what goes wrong and what the chain hears of it, what is counted |
@@ -34,6 +34,7 @@ pub mod events;
 pub mod evidence;
 pub mod failure;
 pub mod gateway;
+pub mod generation;
 pub mod hexadecimal;
 pub mod http;
 pub mod inference;
@@ -45,5 +46,5 @@ pub mod sources;
 pub mod time;
 pub mod training;
 
-pub use config::{Config, GatewayConfig, Patience};
+pub use config::{Config, GatewayConfig, Patience, ServingConfig};
 pub use daemon::{Daemon, StartError};

@@ -15,7 +15,7 @@ use openledger_worker::{
 		ledger, GatewayError,
 	},
 	http::base_json,
-	Config, Daemon, GatewayConfig, Patience, StartError,
+	Config, Daemon, GatewayConfig, Patience, ServingConfig, StartError,
 };
 use std::{io::IsTerminal, net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
 use tokio::signal::unix::{signal, SignalKind};
@@ -81,19 +81,19 @@ struct Serve {
 	/// Seconds for which answers at the gateway may go on after SIGTERM.
 	#[arg(long, value_name = "SECONDS", default_value_t = DEFAULT_DRAIN.as_secs())]
 	gateway_drain: u64,
-	/// How the gateway holds weights: bf16 takes half the memory of f32 and is faster where the CPU
-	/// multiplies it.
+	/// How weights are held for answers: bf16 takes half the memory of f32 and is faster where the CPU
+	/// multiplies it; receipts then say `fast`, and `deterministic` with f32.
 	#[arg(long, value_enum, default_value = "f32")]
-	gateway_precision: GatewayPrecision,
-	/// Tokens whose keys and values the gateway keeps in memory for each base model.
+	precision: PrecisionName,
+	/// Tokens whose keys and values are kept in memory for each base model.
 	#[arg(long, value_name = "TOKENS", default_value_t = DEFAULT_CACHE_TOKENS)]
-	gateway_cache: usize,
-	/// Adapters that the gateway keeps in memory for each base model.
+	cache_tokens: usize,
+	/// Adapters that are kept in memory for each base model.
 	#[arg(long, value_name = "N", default_value_t = DEFAULT_MAX_ADAPTERS)]
-	gateway_adapters: usize,
+	max_adapters: usize,
 	/// Bytes of memory for them.
 	#[arg(long, value_name = "BYTES", default_value_t = DEFAULT_ADAPTER_BYTES)]
-	gateway_adapter_bytes: usize,
+	adapter_bytes: usize,
 }
 
 #[derive(Subcommand)]
@@ -166,7 +166,7 @@ enum LogFormat {
 }
 
 #[derive(Clone, Copy, ValueEnum)]
-enum GatewayPrecision {
+enum PrecisionName {
 	F32,
 	Bf16,
 }
@@ -206,7 +206,7 @@ fn main() -> ExitCode {
 fn exit_code(error: &anyhow::Error) -> ExitCode {
 	match error.downcast_ref() {
 		Some(StartError::NotLoopback(_) | StartError::GatewayNeedsKeys(_)) => 2.into(),
-		Some(StartError::BaseModel(_) | StartError::Gateway(GatewayError::Base(_))) => 3.into(),
+		Some(StartError::BaseModel(_)) => 3.into(),
 		Some(
 			StartError::Store(_) | StartError::Disk(_) | StartError::Gateway(GatewayError::Disk(_)),
 		) => 4.into(),
@@ -232,7 +232,7 @@ fn set_up_log(format: LogFormat) {
 }
 
 fn print_hashes(path: PathBuf, format: Format) -> anyhow::Result<()> {
-	let (base, _) = BaseModel::open(&path, 0).map_err(StartError::from)?;
+	let (base, _) = BaseModel::open(&path, Precision::F32).map_err(StartError::from)?;
 	match format {
 		Format::Json => println!("{:#}", base_json(&base)),
 		Format::Text => print_base(&base),
@@ -289,10 +289,10 @@ fn serve(arguments: Serve) -> anyhow::Result<()> {
 		checkpoint_every,
 		gateway,
 		gateway_drain,
-		gateway_precision,
-		gateway_cache,
-		gateway_adapters,
-		gateway_adapter_bytes,
+		precision,
+		cache_tokens,
+		max_adapters,
+		adapter_bytes,
 	} = arguments;
 	let data = data.context("--data is missing")?;
 	let config = Config {
@@ -302,17 +302,17 @@ fn serve(arguments: Serve) -> anyhow::Result<()> {
 		max_blob_bytes,
 		patience: Patience::default(),
 		checkpoint_every: Duration::from_secs(checkpoint_every),
-		gateway: gateway.map(|listen| GatewayConfig {
-			listen,
-			drain: Duration::from_secs(gateway_drain),
-			precision: match gateway_precision {
-				GatewayPrecision::F32 => Precision::F32,
-				GatewayPrecision::Bf16 => Precision::Bf16,
+		serving: ServingConfig {
+			precision: match precision {
+				PrecisionName::F32 => Precision::F32,
+				PrecisionName::Bf16 => Precision::Bf16,
 			},
-			cache_tokens: gateway_cache,
-			max_adapters: gateway_adapters,
-			adapter_bytes: gateway_adapter_bytes,
-		}),
+			cache_tokens,
+			max_adapters,
+			adapter_bytes,
+		},
+		gateway: gateway
+			.map(|listen| GatewayConfig { listen, drain: Duration::from_secs(gateway_drain) }),
 		..Config::new(base, data)
 	};
 	tokio::runtime::Builder::new_multi_thread()

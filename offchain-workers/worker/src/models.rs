@@ -3,6 +3,7 @@
 
 use crate::{
 	base_model::BaseModel,
+	config::ServingConfig,
 	failure::{Failure, Stopped},
 	sources,
 };
@@ -10,9 +11,11 @@ use codec::{DecodeAll, Encode};
 use lru::LruCache;
 use openledger_attribution::SpanIndex;
 use openledger_engine::{
-	serving::{AdapterKey, AdapterSource, AdapterUnavailable},
-	weights::Layout,
-	Adapter, Model,
+	serving::{
+		AdapterKey, AdapterLimits, AdapterSource, AdapterUnavailable, Service, ServiceOptions,
+		ServingModel, StartError,
+	},
+	Adapter, LlamaConfig, Model,
 };
 use openledger_primitives::{
 	worker_api::{BaseModelHashes, InferenceOrder, SourceContribution, MAX_ORDER_BYTES},
@@ -22,15 +25,17 @@ use openledger_store::Store;
 use parking_lot::Mutex;
 use std::{
 	collections::{BTreeMap, HashMap},
+	fmt,
 	hash::Hash,
 	num::NonZeroUsize,
 	sync::Arc,
+	time::Duration,
 };
 
-/// Base models in memory, each layout counted: one that answers and one that trains.
-const LOADED_BASES: usize = 2;
-/// Adapters in memory, at some megabytes each.
-const LOADED_ADAPTERS: usize = 16;
+/// Base models in memory for training; those that answer are there all the time.
+const TRAINING_BASES: usize = 1;
+/// Adapters whose sources are known, at some dozens of bytes each.
+const KNOWN_ADAPTERS: usize = 4_096;
 /// Span indexes in memory, which hold the records of their contributions.
 const LOADED_INDEXES: usize = 8;
 
@@ -60,25 +65,30 @@ pub fn adapter_metadata(
 }
 
 /// Everything that answers with one model.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Answering {
-	/// The base model.
-	pub base: Arc<Model>,
+	/// What answers with the base model.
+	pub service: Service,
 	/// The adapter.
-	pub adapter: Arc<LoadedAdapter>,
+	pub adapter: AdapterKey,
 	/// The index over what the adapter was trained on.
 	pub index: Arc<SpanIndex>,
 	/// What the index was built from, to show evidence.
 	pub sources: Arc<Vec<SourceContribution>>,
 }
 
-/// An adapter in memory.
-#[derive(Debug)]
-pub struct LoadedAdapter {
-	/// Its weights.
-	pub adapter: Adapter,
-	/// The blob with the list of its sources.
-	sources: H256,
+/// A base model that answers.
+pub struct ServedBase {
+	/// What it is known by.
+	pub base: BaseModel,
+	/// What answers with it.
+	pub service: Service,
+}
+
+impl fmt::Debug for ServedBase {
+	fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+		f.debug_struct("ServedBase").field("base", &self.base).finish_non_exhaustive()
+	}
 }
 
 /// A span index in memory, and what it was built from.
@@ -87,71 +97,95 @@ pub type LoadedIndex = (Arc<SpanIndex>, Arc<Vec<SourceContribution>>);
 /// Base models, adapters and span indexes. See the [module](self).
 #[derive(Debug)]
 pub struct Models {
-	served: HashMap<H256, BaseModel>,
+	served: HashMap<H256, ServedBase>,
 	store: Arc<Store>,
 	threads: usize,
-	bases: Mutex<LruCache<(H256, bool), Arc<Model>>>,
-	adapters: Mutex<LruCache<(H256, H256), Arc<LoadedAdapter>>>,
+	training: Mutex<LruCache<H256, Arc<Model>>>,
+	/// The list of sources of each adapter that was found to fit its base model.
+	adapter_sources: Mutex<LruCache<(H256, H256), H256>>,
 	indexes: Mutex<LruCache<H256, LoadedIndex>>,
 }
 
 impl Models {
-	/// The models that are served, the last one loaded.
+	/// Starts a service for each base model.
+	///
+	/// # Errors
+	/// A service does not start.
 	pub fn new(
-		served: impl IntoIterator<Item = (BaseModel, Model)>,
+		bases: impl IntoIterator<Item = (BaseModel, ServingModel)>,
 		store: Arc<Store>,
 		threads: usize,
-	) -> Self {
-		let mut bases = cache(LOADED_BASES);
-		let mut by_weights = HashMap::new();
-		for (base, model) in served {
-			bases.put((base.hashes.weights, false), Arc::new(model));
-			by_weights.insert(base.hashes.weights, base);
+		config: &ServingConfig,
+	) -> Result<Self, StartError> {
+		let defaults = ServiceOptions::default();
+		let adapters = AdapterLimits {
+			max_bytes: config.adapter_bytes,
+			max_adapter_bytes: defaults.adapters.max_adapter_bytes.min(config.adapter_bytes),
+			max_resident: config.max_adapters,
+			..defaults.adapters
+		};
+		let cache_tokens = config.cache_tokens;
+		let options = ServiceOptions { threads, cache_tokens, adapters, ..defaults };
+		let mut served = HashMap::new();
+		for (base, model) in bases {
+			let weights = base.hashes.weights;
+			let source =
+				StoredAdapters { store: store.clone(), weights, config: model.config().clone() };
+			let service = Service::start(Arc::new(model), Arc::new(source), options.clone())?;
+			served.insert(weights, ServedBase { base, service });
 		}
-		Self {
-			served: by_weights,
+		Ok(Self {
+			served,
 			store,
 			threads,
-			bases: Mutex::new(bases),
-			adapters: Mutex::new(cache(LOADED_ADAPTERS)),
+			training: Mutex::new(cache(TRAINING_BASES)),
+			adapter_sources: Mutex::new(cache(KNOWN_ADAPTERS)),
 			indexes: Mutex::new(cache(LOADED_INDEXES)),
-		}
+		})
 	}
 
 	/// The base models that are served, in the order of their hashes.
-	pub fn served(&self) -> Vec<&BaseModel> {
-		let mut served: Vec<&BaseModel> = self.served.values().collect();
-		served.sort_unstable_by_key(|base| base.hashes.weights);
+	pub fn served(&self) -> Vec<&ServedBase> {
+		let mut served: Vec<&ServedBase> = self.served.values().collect();
+		served.sort_unstable_by_key(|served| served.base.hashes.weights);
 		served
 	}
 
-	/// A base model, for serving or for training.
-	pub fn base(&self, hashes: BaseModelHashes, for_training: bool) -> Result<Arc<Model>, Failure> {
+	/// Ends all services; what is under way fails.
+	pub fn stop(&self) {
+		self.served.values().for_each(|served| served.service.stop(Duration::ZERO));
+	}
+
+	/// A base model by its hashes.
+	fn base(&self, hashes: BaseModelHashes) -> Result<&ServedBase, Failure> {
 		let BaseModelHashes { weights, tokenizer } = hashes;
-		let base = self
-			.served
+		self.served
 			.get(&weights)
-			.filter(|base| base.hashes.tokenizer == tokenizer)
-			.ok_or(Failure::BaseNotServed { weights, tokenizer })?;
-		if let Some(model) = self.bases.lock().get(&(weights, for_training)) {
+			.filter(|served| served.base.hashes.tokenizer == tokenizer)
+			.ok_or(Failure::BaseNotServed { weights, tokenizer })
+	}
+
+	/// A base model for training.
+	pub fn training_base(&self, hashes: BaseModelHashes) -> Result<Arc<Model>, Failure> {
+		let base = &self.base(hashes)?.base;
+		if let Some(model) = self.training.lock().get(&hashes.weights) {
 			return Ok(model.clone());
 		}
 		if !base.is_unchanged() {
 			return Err(Failure::BaseChanged { path: base.path.clone() });
 		}
-		let layout = if for_training { Layout::Training } else { Layout::Serving };
 		let unusable = |source| Failure::BaseUnusable { path: base.path.clone(), source };
-		let model = Arc::new(base.load(layout, self.threads).map_err(unusable)?);
-		self.bases.lock().put((weights, for_training), model.clone());
+		let model = Arc::new(base.load_for_training(self.threads).map_err(unusable)?);
+		self.training.lock().put(hashes.weights, model.clone());
 		Ok(model)
 	}
 
-	/// Base, adapter and index for an order.
+	/// Service, adapter and index for an order.
 	pub fn answering(&self, order: &InferenceOrder) -> Result<Answering, Stopped> {
-		let base = self.base(order.base, false)?;
-		let adapter = self.adapter(order.base.weights, order.adapter, &base)?;
-		let (index, sources) = self.index(order.span_index, adapter.sources)?;
-		Ok(Answering { base, adapter, index, sources })
+		let served = self.base(order.base)?;
+		let (index, sources) = self.index_of(order.base, order.adapter, order.span_index)?;
+		let adapter = AdapterKey(order.adapter.0);
+		Ok(Answering { service: served.service.clone(), adapter, index, sources })
 	}
 
 	/// The index of this root over what an adapter was trained on, and what it was built from.
@@ -161,38 +195,26 @@ impl Models {
 		adapter: H256,
 		root: H256,
 	) -> Result<LoadedIndex, Stopped> {
-		if let Some(loaded) = self.indexes.lock().get(&root) {
-			return Ok(loaded.clone());
-		}
-		let model = self.base(base, false)?;
-		let adapter = self.adapter(base.weights, adapter, &model)?;
-		self.index(root, adapter.sources)
+		let sources = self.sources_of(base, adapter)?;
+		self.index(root, sources)
 	}
 
 	/// Reads an adapter of a base model, and says what is wrong with it if anything is.
 	pub fn check_adapter(&self, base: BaseModelHashes, adapter: H256) -> Result<(), Stopped> {
-		let model = self.base(base, false)?;
-		read_adapter(&self.store, base.weights, adapter, &model).map(drop)
+		self.sources_of(base, adapter).map(drop)
 	}
 
-	/// Where a service over `base`, with these weights, finds its adapters.
-	pub fn stored_adapters(&self, weights: H256, base: Arc<Model>) -> StoredAdapters {
-		StoredAdapters { store: self.store.clone(), weights, base }
-	}
-
-	fn adapter(
-		&self,
-		weights: H256,
-		hash: H256,
-		base: &Model,
-	) -> Result<Arc<LoadedAdapter>, Stopped> {
-		let key = (weights, hash);
-		if let Some(adapter) = self.adapters.lock().get(&key) {
-			return Ok(adapter.clone());
+	/// The blob with the list of an adapter's sources. The adapter is read and checked once.
+	fn sources_of(&self, base: BaseModelHashes, adapter: H256) -> Result<H256, Stopped> {
+		let served = self.base(base)?;
+		let key = (base.weights, adapter);
+		if let Some(sources) = self.adapter_sources.lock().get(&key) {
+			return Ok(*sources);
 		}
-		let adapter = Arc::new(read_adapter(&self.store, weights, hash, base)?);
-		self.adapters.lock().put(key, adapter.clone());
-		Ok(adapter)
+		let config = served.service.model().config();
+		let (_, sources) = read_adapter(&self.store, base.weights, adapter, config)?;
+		self.adapter_sources.lock().put(key, sources);
+		Ok(sources)
 	}
 
 	/// The index of this root, built from the listed contributions if it is not in memory.
@@ -232,15 +254,15 @@ impl Models {
 }
 
 /// Reads an adapter from the store, and checks that it was made for the base model with these
-/// weights.
+/// weights. Gives the blob with the list of its sources too.
 fn read_adapter(
 	store: &Store,
 	weights: H256,
 	hash: H256,
-	base: &Model,
-) -> Result<LoadedAdapter, Stopped> {
+	config: &LlamaConfig,
+) -> Result<(Adapter, H256), Stopped> {
 	let bytes = sources::fetch(store, hash, Failure::AdapterMissing)?;
-	let (adapter, metadata) = Adapter::from_bytes(&bytes, base.config())
+	let (adapter, metadata) = Adapter::from_bytes(&bytes, config)
 		.map_err(|source| Failure::AdapterUnusable { hash, source })?;
 	let unfit = |why: &str| Failure::AdapterUnfit { hash, why: why.into() };
 	let named = |key| metadata.get(key).and_then(|hash| crate::hexadecimal::parse(hash));
@@ -248,21 +270,21 @@ fn read_adapter(
 		return Err(unfit("it was trained on another base model").into());
 	}
 	let sources = named(SOURCES_KEY).ok_or_else(|| unfit("it does not name its sources"))?;
-	Ok(LoadedAdapter { adapter, sources })
+	Ok((adapter, sources))
 }
 
 /// The adapters of one base model as a service finds them: in the store, by the hash of their content.
 #[derive(Debug)]
-pub struct StoredAdapters {
+struct StoredAdapters {
 	store: Arc<Store>,
 	weights: H256,
-	base: Arc<Model>,
+	config: LlamaConfig,
 }
 
 impl AdapterSource for StoredAdapters {
 	fn adapter(&self, key: AdapterKey) -> Result<Adapter, AdapterUnavailable> {
-		match read_adapter(&self.store, self.weights, H256(key.0), &self.base) {
-			Ok(loaded) => Ok(loaded.adapter),
+		match read_adapter(&self.store, self.weights, H256(key.0), &self.config) {
+			Ok((adapter, _)) => Ok(adapter),
 			Err(Stopped::Missing(_)) => Err(AdapterUnavailable::Unknown(key)),
 			Err(stopped) => Err(AdapterUnavailable::Unusable { key, why: stopped.to_string() }),
 		}

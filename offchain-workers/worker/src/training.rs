@@ -31,7 +31,7 @@ pub fn train(
 	let spec = sources::fetch(&context.store, order.spec, Failure::SpecMissing)?;
 	let spec = TrainingSpec::parse(&spec).map_err(Failure::from)?;
 	let contributions = sources::fetch_all(&context.store, &order.sources)?;
-	let model = context.models.base(order.base, true)?;
+	let model = context.models.training_base(order.base)?;
 	let records = sources::training_records(&contributions);
 	let dataset = Dataset::from_records(&model, &spec, &records).map_err(Failure::from)?;
 	drop(records);

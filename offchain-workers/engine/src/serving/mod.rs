@@ -10,11 +10,13 @@
 //! | [`service`] | the door: taking requests in |
 //! | `stepper`, `active`, `sampler`, `loader` | the thread that steps, each request's state, tokens from logits, reading adapters |
 //! | [`model`], [`packed_adapter`], [`paged_cache`] | weights, adapters, keys and values, as they are multiplied with |
-//! | [`executor`], `team` | one step over a ragged batch, on all threads |
+//! | [`executor`], `forward`, `attention`, `team` | one step over a ragged batch, on all threads |
 //! | [`kernel`] | the arithmetic |
 
 mod active;
+mod attention;
 pub mod executor;
+mod forward;
 pub mod kernel;
 mod loader;
 pub mod model;

@@ -180,6 +180,9 @@ pub enum Failed {
 	Forward(#[from] ForwardError),
 	#[error("the deadline passed before the answer was ready")]
 	DeadlinePassed,
+	/// A fault of ours. Whatever was computed together failed with it; what comes later does not.
+	#[error("the engine failed on this request or another one beside it: {0}")]
+	Panicked(String),
 	#[error("the service stopped")]
 	Stopped,
 }

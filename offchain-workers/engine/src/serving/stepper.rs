@@ -1,6 +1,7 @@
 //! The thread that steps: plan, compute, tell, again.
 
 use std::{
+	any::Any,
 	collections::{BTreeMap, HashMap},
 	panic::{catch_unwind, AssertUnwindSafe},
 	sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -60,16 +61,28 @@ impl Stepper {
 		Self { shared, executor, loader, active, staged, batch: Batch::default() }
 	}
 
-	/// Steps until the service stops. If anything panics, the service is over: requests fail, and
-	/// no more are taken.
+	/// Steps until the service stops. A panic fails whatever is under way, and nothing else.
 	pub(super) fn work(mut self) {
 		let shared = self.shared.clone();
-		let ended = catch_unwind(AssertUnwindSafe(|| while self.step() {}));
-		shared.state().stop = Stop::Now;
+		loop {
+			match catch_unwind(AssertUnwindSafe(|| self.step())) {
+				Ok(true) => {},
+				Ok(false) => break,
+				Err(panic) => self.fail_all(&message_of(panic.as_ref())),
+			}
+		}
 		drop(self);
 		shared.wake.notify_all();
-		if let Err(panic) = ended {
-			std::panic::resume_unwind(panic);
+	}
+
+	/// Fails all requests that were seen. Their pages are free again, and whatever is in them is not
+	/// looked at before it is written anew.
+	fn fail_all(&mut self, why: &str) {
+		let shared = self.shared.clone();
+		let mut state = shared.state();
+		for (id, active) in std::mem::take(&mut self.active) {
+			state.scheduler.finish(id);
+			active.fail(Failed::Panicked(why.to_owned()));
 		}
 	}
 
@@ -353,6 +366,12 @@ impl Stepper {
 			active.finish(reason);
 		}
 	}
+}
+
+fn message_of(panic: &(dyn Any + Send)) -> String {
+	let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+	text.or_else(|| panic.downcast_ref::<String>().cloned())
+		.unwrap_or_else(|| "a panic without a message".into())
 }
 
 impl Drop for Stepper {

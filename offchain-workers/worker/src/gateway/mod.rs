@@ -40,7 +40,6 @@ pub mod stream;
 
 use crate::{
 	compute::Context,
-	config::GatewayConfig,
 	durable::DiskError,
 	http::{self, Limits, Server},
 	time,
@@ -66,7 +65,7 @@ use std::{
 	},
 	time::Duration,
 };
-use tokio::{net::TcpListener, sync::Semaphore, task::spawn_blocking, time::timeout};
+use tokio::{net::TcpListener, sync::Semaphore, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 /// Where keys, what they spent and the catalogue are, in the data folder.
@@ -95,12 +94,6 @@ pub enum GatewayError {
 	/// The metrics are wrong.
 	#[error("the metrics cannot be set up: {0}")]
 	Metrics(#[from] prometheus::Error),
-	/// A service does not start.
-	#[error(transparent)]
-	Service(#[from] openledger_engine::serving::StartError),
-	/// A base model cannot be loaded any more.
-	#[error("a base model cannot be served: {0}")]
-	Base(#[from] crate::failure::Failure),
 }
 
 /// A gateway. See the [module](self).
@@ -119,18 +112,13 @@ pub struct Gateway {
 }
 
 impl Gateway {
-	/// Reads keys and what they spent, and starts a service for each base model.
-	pub fn open(
-		context: Arc<Context>,
-		data: &Path,
-		threads: usize,
-		config: &GatewayConfig,
-	) -> Result<Self, GatewayError> {
+	/// Reads keys and what they spent.
+	pub fn open(context: Arc<Context>, data: &Path) -> Result<Self, GatewayError> {
 		let metrics = Arc::new(GatewayMetrics::new()?);
 		Ok(Self {
 			callers: Callers::open(data)?,
 			ledger: Arc::new(Ledger::open(data)?),
-			served: serving::start(&context, threads, config)?,
+			served: serving::served(&context),
 			context,
 			metrics,
 			attributions: Semaphore::new(ATTRIBUTIONS),
@@ -235,13 +223,6 @@ impl GatewayServer {
 			tracing::warn!("answers were cut off, for they did not end in time");
 			gateway.cut.cancel();
 			stopping.await;
-		}
-		let stopping = spawn_blocking({
-			let gateway = gateway.clone();
-			move || gateway.served.iter().for_each(|served| served.service.stop(Duration::ZERO))
-		});
-		if stopping.await.is_err() {
-			tracing::warn!("a service ended with a panic");
 		}
 		// It has said so in the log.
 		let _ = gateway.ledger.flush().await;

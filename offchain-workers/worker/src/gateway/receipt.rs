@@ -1,7 +1,11 @@
 //! What an answer of ours says beside OpenAI's fields: a receipt, and on whose words it stands.
 
 use super::{asking::Prompt, serving::Asked, Gateway};
-use crate::{hexadecimal::show, inference, models::LoadedIndex};
+use crate::{
+	hexadecimal::show,
+	inference::{self, mode, mode_name},
+	models::LoadedIndex,
+};
 use openledger_attribution::{Attribution, SpanEvidence};
 use openledger_engine::serving::Answer;
 use openledger_primitives::content::content_hash;
@@ -52,7 +56,7 @@ fn receipt(asked: &Asked, prompt: &Prompt, answer: &Answer) -> Value {
 		"answer_hash": show(content_hash(answer.text.as_bytes())),
 		"input_tokens": answer.prompt_tokens,
 		"output_tokens": answer.tokens.len(),
-		"mode": "fast",
+		"mode": mode_name(mode(asked.served.model().precision())),
 	})
 }
 

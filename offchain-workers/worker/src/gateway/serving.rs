@@ -4,14 +4,10 @@ use super::{
 	catalogue::{Entry, Hash},
 	error::OpenAiError,
 	json_mode::Grammars,
-	Gateway, GatewayError,
+	Gateway,
 };
-use crate::{
-	base_model::BaseModel, compute::Context, config::GatewayConfig, failure::Failure, hexadecimal,
-};
-use openledger_engine::serving::{
-	AdapterKey, AdapterLimits, AdapterStatus, Service, ServiceOptions, ServingModel,
-};
+use crate::{base_model::BaseModel, compute::Context, hexadecimal, models::ServedBase};
+use openledger_engine::serving::{AdapterKey, AdapterStatus, Service, ServingModel};
 use openledger_primitives::{receipt::Prices, H256};
 use std::{fmt, sync::Arc};
 
@@ -43,42 +39,16 @@ impl Served {
 	}
 }
 
-/// Starts a service for each base model. Jobs and the gateway hold the weights each in their own form.
-pub fn start(
-	context: &Context,
-	threads: usize,
-	config: &GatewayConfig,
-) -> Result<Vec<Arc<Served>>, GatewayError> {
-	let mut served = Vec::new();
-	for base in context.models.served() {
-		let jobs_model = context.models.base(base.hashes, false)?;
-		let adapters = context.models.stored_adapters(base.hashes.weights, jobs_model);
-		let unusable = |source| Failure::BaseUnusable { path: base.path.clone(), source };
-		let model = base.load_for_serving(config.precision).map_err(unusable)?;
-		if !base.is_unchanged() {
-			return Err(Failure::BaseChanged { path: base.path.clone() }.into());
-		}
-		let defaults = ServiceOptions::default();
-		let adapters_in_memory = AdapterLimits {
-			max_bytes: config.adapter_bytes,
-			max_adapter_bytes: defaults.adapters.max_adapter_bytes.min(config.adapter_bytes),
-			max_resident: config.max_adapters,
-			..defaults.adapters
-		};
-		let options = ServiceOptions {
-			threads,
-			cache_tokens: config.cache_tokens,
-			adapters: adapters_in_memory,
-			..defaults
-		};
-		let service = Service::start(Arc::new(model), Arc::new(adapters), options)?;
-		served.push(Arc::new(Served {
-			base: base.clone(),
-			service,
+/// The base models that the worker serves, with what a gateway needs beside their services.
+pub fn served(context: &Context) -> Vec<Arc<Served>> {
+	let with_grammars = |served: &ServedBase| {
+		Arc::new(Served {
+			base: served.base.clone(),
+			service: served.service.clone(),
 			grammars: Grammars::default(),
-		}));
-	}
-	Ok(served)
+		})
+	};
+	context.models.served().into_iter().map(with_grammars).collect()
 }
 
 /// A model that was asked for.

@@ -3,12 +3,12 @@
 use crate::{
 	events::FailureName,
 	hexadecimal::show,
+	inference::mode_name,
 	job::{Job, Phase},
 };
 use openledger_primitives::{
 	claim::ContributionShare,
 	content::Content,
-	receipt::ExecutionMode,
 	worker_api::{InferenceAnswer, Report},
 };
 use serde::Serialize;
@@ -72,10 +72,7 @@ fn answer_json(answer: &InferenceAnswer) -> Value {
 		"answer": text,
 		"input_tokens": receipt.input_tokens,
 		"output_tokens": receipt.output_tokens,
-		"mode": match receipt.mode {
-			ExecutionMode::Fast => "fast",
-			ExecutionMode::Deterministic => "deterministic",
-		},
+		"mode": mode_name(receipt.mode),
 		"evidence_root": show(claim.evidence_root),
 		"spans": claim.spans.len(),
 		"shares": claim.shares.iter().map(Share::from).collect::<Vec<_>>(),

@@ -23,7 +23,8 @@ pub fn base_json(base: &BaseModel) -> Value {
 }
 
 pub async fn health(State(api): State<Api>) -> Response {
-	let bases: Vec<Value> = api.context.models.served().into_iter().map(base_json).collect();
+	let served = api.context.models.served().into_iter();
+	let bases: Vec<Value> = served.map(|served| base_json(&served.base)).collect();
 	let counts = api.context.board.counts();
 	let mut body = json!({
 		"status": "ok",

@@ -4,7 +4,7 @@ use crate::support::{
 	contributions, inference_order, records, text, trained_data, training_order, Process, SPEC,
 };
 use codec::{Decode, Encode};
-use openledger_engine::tiny::TinyModel;
+use openledger_engine::{serving::Precision, tiny::TinyModel};
 use openledger_primitives::{
 	content::{content_hash, Content, MAX_CONTENT_BYTES},
 	jobs::FailureReason,
@@ -36,7 +36,7 @@ async fn an_answer_should_pay_whose_words_it_learnt() {
 		let answer = client.answered(order.id).await;
 		let receipt = &answer.receipt;
 		assert_eq!(receipt.prompt_hash, content_hash(question.as_bytes()));
-		assert_eq!(receipt.mode, ExecutionMode::Fast);
+		assert_eq!(receipt.mode, ExecutionMode::Deterministic);
 		assert!(receipt.input_tokens > 0 && receipt.output_tokens > 0);
 		assert_eq!(answer.claim.check(), Ok(()));
 		assert_eq!(answer.claim.answer_hash, answer.answer.hash());
@@ -159,7 +159,7 @@ async fn a_long_answer_should_survive_a_worker_that_is_killed_while_it_writes() 
 	let wide = tempfile::tempdir().unwrap();
 	let model = TinyModel { max_position_embeddings: 8_192, ..TinyModel::default() };
 	model.write(wide.path(), 42).unwrap();
-	let wide_base = BaseModel::open(wide.path(), 1).unwrap().0.hashes;
+	let wide_base = BaseModel::open(wide.path(), Precision::F32).unwrap().0.hashes;
 	let data = tempfile::tempdir().unwrap();
 	let worker = Process::start_with(wide.path(), data.path(), &[]);
 	let contents = contributions();

@@ -2,6 +2,7 @@
 //! variable `OPENLEDGER_SMOLLM2` names one.
 
 use crate::support::{contributions, inference_order, records, text, training_order, Process};
+use openledger_engine::serving::Precision;
 use openledger_primitives::worker_api::Work;
 use openledger_worker::base_model::BaseModel;
 use std::path::PathBuf;
@@ -12,7 +13,7 @@ async fn a_real_model_should_learn_records_and_pay_for_them() {
 		eprintln!("skipped: OPENLEDGER_SMOLLM2 names no GGUF file");
 		return;
 	};
-	let base = BaseModel::open(&model, 0).unwrap().0.hashes;
+	let base = BaseModel::open(&model, Precision::F32).unwrap().0.hashes;
 	let data = tempfile::tempdir().unwrap();
 	let worker = Process::start_with(&model, data.path(), &[]);
 	let client = &worker.client;

@@ -1,7 +1,7 @@
 //! A tiny model and what it learns, a worker to try, and a client that speaks to it.
 
 use codec::{Decode, Encode};
-use openledger_engine::tiny;
+use openledger_engine::{serving::Precision, tiny};
 use openledger_primitives::{
 	content::{content_hash, Content},
 	contribution::{ContributionContent, SaltedRecord},
@@ -52,7 +52,7 @@ pub fn model() -> &'static Path {
 /// By what the chain knows the tiny model.
 pub fn base() -> BaseModelHashes {
 	static HASHES: OnceLock<BaseModelHashes> = OnceLock::new();
-	*HASHES.get_or_init(|| BaseModel::open(model(), 1).unwrap().0.hashes)
+	*HASHES.get_or_init(|| BaseModel::open(model(), Precision::F32).unwrap().0.hashes)
 }
 
 /// Questions and answers.

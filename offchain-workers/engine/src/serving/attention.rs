@@ -5,7 +5,10 @@ use crate::serving::{
 	forward::Pass,
 	kernel::{
 		matrix::ActivationsWindow,
-		product::{product, Rows, Window, TILE_COLUMNS, TILE_ROWS},
+		product::{
+			paged::{self, PAGES},
+			Rows, Window, TILE_ROWS,
+		},
 		rowwise, Activations,
 	},
 	paged_cache::LayerWindow,
@@ -46,7 +49,7 @@ impl Pass<'_> {
 			row += segment.tokens.len();
 			longest = longest.max(segment.start + segment.tokens.len());
 		}
-		let padded = longest.div_ceil(PAGE_TOKENS) * PAGE_TOKENS;
+		let padded = longest.next_multiple_of(PAGES * PAGE_TOKENS);
 		let scratch = together * group * (padded + 2 * config.head_dim);
 		self.team.each(blocks.len() * heads, scratch, |task, scratch| {
 			let Some((row, position, count, segment)) = blocks.get(task / heads) else { return };
@@ -73,8 +76,9 @@ impl Pass<'_> {
 		let (head_dim, group) = (config.head_dim, config.query_group());
 		let rows = block.count * group;
 		let seen = block.position + block.count;
-		let pages = seen.div_ceil(PAGE_TOKENS);
-		let padded = pages * PAGE_TOKENS;
+		let padded = seen.next_multiple_of(PAGES * PAGE_TOKENS);
+		let table = block.pages.iter().take(seen.div_ceil(PAGE_TOKENS));
+		let page = |page: &u32| *page as usize;
 		let (queries, rest) = scratch.split_at_mut(rows * head_dim);
 		let (sums, rest) = rest.split_at_mut(rows * head_dim);
 		let scores = rest.split_at_mut(rows * padded).0;
@@ -84,45 +88,32 @@ impl Pass<'_> {
 			let row = qkv.at(block.row + token, offset);
 			queries.copy_from_slice(row.read(0, group * head_dim));
 		}
+		let keys: Vec<&[f32]> = table.clone().map(|it| cache.keys(page(it), block.head)).collect();
 		let window = Window::new(scores, padded);
-		let table = block.pages.iter().take(pages).enumerate();
-		for (index, page) in table.clone() {
-			product(
-				self.instructions,
-				Rows::new(queries, head_dim),
-				rows,
-				head_dim,
-				Rows::new(cache.keys(*page as usize, block.head), PAGE_TOKENS),
-				PAGE_TOKENS,
-				window.at(0, index * PAGE_TOKENS),
-				false,
-			);
-		}
+		paged::scores(
+			self.instructions,
+			Rows::new(queries, head_dim),
+			rows,
+			head_dim,
+			&keys,
+			window,
+		);
 		let scale = 1.0 / (head_dim as f32).sqrt();
 		for (row, scores) in scores.chunks_mut(padded).enumerate() {
 			let seen = block.position + row / group + 1;
 			rowwise::softmax(self.instructions, scores, seen, scale);
 		}
-		sums.fill(0.0);
-		for (index, page) in table {
-			let first = index * PAGE_TOKENS;
-			// What lies behind the last token may be anybody's.
-			let tokens = PAGE_TOKENS.min(seen - first);
-			let values = cache.values(*page as usize, block.head);
-			let weights = scores.get(first..).unwrap_or_default();
-			for column in (0..head_dim).step_by(TILE_COLUMNS) {
-				product(
-					self.instructions,
-					Rows::new(weights, padded),
-					rows,
-					tokens,
-					Rows::new(values.get(column..).unwrap_or_default(), head_dim),
-					TILE_COLUMNS.min(head_dim - column),
-					Window::new(sums, head_dim).at(0, column),
-					true,
-				);
-			}
-		}
+		// What lies behind the last token may be anybody's, so it is not read.
+		let values: Vec<&[f32]> = table.map(|it| cache.values(page(it), block.head)).collect();
+		paged::mix(
+			self.instructions,
+			Rows::new(scores, padded),
+			rows,
+			seen,
+			&values,
+			head_dim,
+			Window::new(sums, head_dim),
+		);
 		for (token, sums) in sums.chunks(group * head_dim).enumerate() {
 			out.write(block.row + token, offset, sums);
 		}

@@ -13,7 +13,7 @@
 //! | file | what it is about |
 //! |---|---|
 //! | [`instructions`] | which instructions this CPU has |
-//! | [`product`] | tiles of matrix products, f32 and bf16 |
+//! | [`product`], [`product::paged`] | tiles of matrix products, f32 and bf16; those of attention |
 //! | [`matrix`] | weights packed for them |
 //! | [`rowwise`] | norms, softmax, activations, logits |
 

@@ -4,14 +4,17 @@
 use std::{
 	arch::asm,
 	arch::x86_64::{
-		__m512, __m512bh, __m512i, _mm512_dpbf16_ps, _mm512_fmadd_ps, _mm512_loadu_si512,
-		_mm512_mask_storeu_ps, _mm512_maskz_loadu_ps, _mm512_set1_epi32, _mm512_set1_ps,
-		_mm512_setzero_ps,
+		__m512, __m512bh, __m512i, _mm512_dpbf16_ps, _mm512_fmadd_ps, _mm512_loadu_ps,
+		_mm512_loadu_si512, _mm512_mask_storeu_ps, _mm512_maskz_loadu_ps, _mm512_set1_epi32,
+		_mm512_set1_ps, _mm512_setzero_ps, _mm512_storeu_ps,
 	},
 	mem::transmute,
 };
 
-use super::{Tile, TileBf16, TILE_COLUMNS};
+use super::{
+	paged::{KeyTile, ValueTile, PAGES, VALUE_COLUMNS},
+	Tile, TileBf16, TILE_COLUMNS,
+};
 use crate::serving::kernel::LANES;
 
 /// The lanes of vector `vector` that lie within `columns`.
@@ -131,6 +134,99 @@ macro_rules! tiles {
 			}
 		}
 	};
+}
+
+macro_rules! page_tiles {
+	($($keys:ident $values:ident $rows:literal: $($row:literal)+;)+) => {
+		$(
+			#[target_feature(enable = "avx512f")]
+			unsafe fn $keys(tile: &KeyTile) {
+				let mut sums = [[_mm512_setzero_ps(); PAGES]; $rows];
+				let (mut x, mut offset) = (tile.x, 0);
+				for _ in 0..tile.inner {
+					let right = tile.pages.map(|page| _mm512_loadu_ps(page.wrapping_add(offset)));
+					let row = x;
+					$(
+						let left = _mm512_set1_ps(*row);
+						for (sum, right) in sums[$row].iter_mut().zip(right) {
+							*sum = _mm512_fmadd_ps(left, right, *sum);
+						}
+						keep_order(&mut sums[$row]);
+						let row = row.wrapping_add(tile.x_stride);
+					)+
+					let _ = row;
+					x = x.wrapping_add(1);
+					offset += LANES;
+				}
+				$(for (page, sum) in sums[$row].iter().enumerate() {
+					let to = tile.out.add($row * tile.out_stride + page * LANES);
+					_mm512_storeu_ps(to, *sum);
+				})+
+			}
+
+			#[target_feature(enable = "avx512f")]
+			unsafe fn $values(tile: &ValueTile<'_>) {
+				let mut sums = [[_mm512_setzero_ps(); VALUE_COLUMNS / LANES]; $rows];
+				let (mut x, mut left_over) = (tile.x, tile.tokens);
+				for page in tile.pages {
+					let mut values = page.as_ptr().wrapping_add(tile.column);
+					for _ in 0..left_over.min(LANES) {
+						let right: [_; VALUE_COLUMNS / LANES] = std::array::from_fn(|vector| {
+							_mm512_loadu_ps(values.wrapping_add(vector * LANES))
+						});
+						let row = x;
+						$(
+							let left = _mm512_set1_ps(*row);
+							for (sum, right) in sums[$row].iter_mut().zip(right) {
+								*sum = _mm512_fmadd_ps(left, right, *sum);
+							}
+							keep_order(&mut sums[$row]);
+							let row = row.wrapping_add(tile.x_stride);
+						)+
+						let _ = row;
+						x = x.wrapping_add(1);
+						values = values.wrapping_add(tile.width);
+					}
+					left_over = left_over.saturating_sub(LANES);
+				}
+				$(for (vector, sum) in sums[$row].iter().enumerate() {
+					let to = tile.out.add($row * tile.out_stride + vector * LANES);
+					_mm512_storeu_ps(to, *sum);
+				})+
+			}
+		)+
+
+		/// # Safety
+		///
+		/// The tile's pointers cover `rows` rows and its pages, and this CPU has AVX-512 F.
+		#[target_feature(enable = "avx512f")]
+		pub(super) unsafe fn run_key_tile(tile: &KeyTile, rows: usize) {
+			match rows {
+				$($rows => $keys(tile),)+
+				_ => {},
+			}
+		}
+
+		/// # Safety
+		///
+		/// As [`run_key_tile`].
+		#[target_feature(enable = "avx512f")]
+		pub(super) unsafe fn run_value_tile(tile: &ValueTile<'_>, rows: usize) {
+			match rows {
+				$($rows => $values(tile),)+
+				_ => {},
+			}
+		}
+	};
+}
+
+page_tiles! {
+	keys_1 values_1 1: 0;
+	keys_2 values_2 2: 0 1;
+	keys_3 values_3 3: 0 1 2;
+	keys_4 values_4 4: 0 1 2 3;
+	keys_5 values_5 5: 0 1 2 3 4;
+	keys_6 values_6 6: 0 1 2 3 4 5;
 }
 
 tiles! {

@@ -66,6 +66,8 @@ pub enum PutBack {
 pub struct Counts {
 	/// Jobs that wait.
 	pub queued: usize,
+	/// Those of them that wait for room on the disk.
+	pub waiting_for_disk: usize,
 	/// Jobs that are being done.
 	pub running: usize,
 }
@@ -194,7 +196,10 @@ impl Board {
 		let mut counts = Counts::default();
 		for job in self.jobs.lock().known.values() {
 			match job.phase {
-				Phase::Waiting { .. } => counts.queued += 1,
+				Phase::Waiting { .. } => {
+					counts.queued += 1;
+					counts.waiting_for_disk += usize::from(job.no_space_since.is_some());
+				},
 				Phase::Running { .. } => counts.running += 1,
 				Phase::Done => {},
 			}

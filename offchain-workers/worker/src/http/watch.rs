@@ -30,7 +30,11 @@ pub async fn health(State(api): State<Api>) -> Response {
 		"status": "ok",
 		"version": env!("CARGO_PKG_VERSION"),
 		"base_models": bases,
-		"jobs": {"queued": counts.queued, "running": counts.running},
+		"jobs": {
+			"queued": counts.queued,
+			"running": counts.running,
+			"waiting_for_disk": counts.waiting_for_disk,
+		},
 	});
 	if let Some(gateway) = &api.gateway {
 		let Json(standing) = gateway.health();

@@ -58,7 +58,8 @@ async fn a_full_disk_should_stop_training_and_lose_nothing() {
 	}
 	tokio::time::sleep(Duration::from_millis(500)).await;
 	assert_eq!(client.report(order.id).await, Some(Report::Queued), "it waits for room");
-	assert_eq!(client.json("/health").await["status"], "ok");
+	let health = client.json("/health").await;
+	assert_eq!((&health["status"], &health["jobs"]["waiting_for_disk"]), (&"ok".into(), &1.into()));
 
 	allow(&worker, None);
 	let result = client.trained(order.id).await;

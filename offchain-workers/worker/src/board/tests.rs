@@ -56,7 +56,7 @@ fn answers_should_go_before_training_and_older_jobs_before_newer() {
 	let taken: Vec<u8> = (0..4).map(|_| board.next().unwrap().id.0[0]).collect();
 	assert_eq!(taken, [2, 4, 1, 3]);
 	assert!(board.next_of(JobKind::Inference).is_none());
-	assert_eq!(board.counts(), Counts { queued: 0, running: 4 });
+	assert_eq!(board.counts(), Counts { queued: 0, running: 4, waiting_for_disk: 0 });
 
 	// Whoever is killed now starts from the same.
 	drop(board);

@@ -82,7 +82,8 @@ async fn health_should_name_the_base_models_and_metrics_should_count() {
 	let health = worker.client.json("/health").await;
 	assert_eq!(health["status"], "ok");
 	assert_eq!(health["base_models"][0]["weights"], format!("{:#x}", base().weights));
-	assert_eq!(health["jobs"], serde_json::json!({"queued": 0, "running": 0}));
+	let nothing = serde_json::json!({"queued": 0, "running": 0, "waiting_for_disk": 0});
+	assert_eq!(health["jobs"], nothing);
 	let metrics = worker.client.get("/metrics").await;
 	let metrics = metrics.text().await.unwrap();
 	assert!(

@@ -191,7 +191,8 @@ async fn one_tenants_flood_should_not_starve_another() {
 	let (worker, gateway) = gateway_in(data, |_| {}).await;
 	let flooder = gateway.with_key(&flooder);
 	let other = gateway.with_key(&other);
-	let long = with(chat("Flood"), json!({"max_tokens": 200, "ignore_eos": true}));
+	// So long that none has ended when the last one comes.
+	let long = with(chat("Flood"), json!({"max_tokens": 1_000, "ignore_eos": true}));
 	let mut floods = tokio::task::JoinSet::new();
 	for _ in 0..300 {
 		let (flooder, long) = (flooder.clone(), long.clone());

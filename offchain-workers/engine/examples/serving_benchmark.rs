@@ -71,8 +71,7 @@ fn main() -> Outcome<()> {
 	let model = Arc::new(ServingModel::from_gguf(&arguments.model, options)?);
 	emit("load", "s", begun.elapsed().as_secs_f64());
 	steps(&model, arguments.threads)?;
-	let (resident, expected) = memory_of_steps(&model);
-	emit("memory over weights and cache, after generation", "ratio", resident / expected);
+	memory(&model);
 	residency(&model, &arguments)?;
 	load_to_first_token(&model, arguments.threads)
 }
@@ -196,7 +195,7 @@ fn steps(model: &Arc<ServingModel>, threads: usize) -> Outcome<()> {
 		// The bare base, one adapter for all, and one for each: in turns, in batches of their own.
 		let kinds: [fn(usize) -> Option<usize>; 3] = [|_| None, |_| Some(0), Some];
 		let mut times: [Vec<f64>; 3] = Default::default();
-		for turn in 0..3 {
+		for _ in 0..3 {
 			for (kind, times) in kinds.iter().zip(&mut times) {
 				let mut rows = Batch::begin(&mut executor, (0..batch).map(kind).collect())?;
 				// The first one brings the adapters into the cache of the CPU, as far as they fit.
@@ -204,7 +203,6 @@ fn steps(model: &Arc<ServingModel>, threads: usize) -> Outcome<()> {
 				for _ in 0..STEPS / 3 {
 					times.push(rows.step(&mut executor)?);
 				}
-				let _ = turn;
 			}
 		}
 		let [bare, one, distinct] = times.map(median);
@@ -216,8 +214,8 @@ fn steps(model: &Arc<ServingModel>, threads: usize) -> Outcome<()> {
 	Ok(())
 }
 
-/// Bytes that the process has, and that weights and cache explain.
-fn memory_of_steps(model: &ServingModel) -> (f64, f64) {
+/// What the process has, and what of it is weights.
+fn memory(model: &ServingModel) {
 	let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
 	let resident = status
 		.lines()
@@ -226,15 +224,6 @@ fn memory_of_steps(model: &ServingModel) -> (f64, f64) {
 		.unwrap_or(f64::NAN);
 	emit("resident memory", "MiB", resident / 1_024.0);
 	emit("weights", "MiB", model.bytes() as f64 / 1_048_576.0);
-	let config = model.config();
-	let adapters = 32.0
-		* 8.0 * config.num_hidden_layers as f64
-		* (2 * config.hidden_size + config.query_size() + config.key_value_size()) as f64
-		* 4.0;
-	let cache =
-		(2 * config.num_hidden_layers * config.key_value_size() * MAX_BATCH * PAGES * 16 * 4)
-			as f64;
-	(resident * 1_024.0, model.bytes() as f64 + adapters + cache)
 }
 
 /// The same adapter under every key, packed anew each time it is read.

@@ -1,8 +1,9 @@
-//! Inference engine for Llama-architecture models, on [`burn`].
+//! Inference engine for Llama-architecture models, on the CPU.
 //!
-//! A [`Model`] is loaded once from a GGUF file or a Hugging Face directory and answers any number
-//! of requests, each with its own LoRA [`Adapter`] or with none. The same forward pass serves
-//! generation and fine-tuning: LoRA weights that require gradients keep their graph.
+//! There are two forward passes over the same files. [`Model`] is on burn: LoRA weights that require
+//! gradients keep their graph, so training uses it, and it is what the other one is tested against. A
+//! [`serving::Service`] answers any number of requests at a time, each with its own LoRA [`Adapter`] or
+//! with none, on kernels of its own.
 //!
 //! | file | what it is about |
 //! |---|---|
@@ -10,10 +11,12 @@
 //! | [`gguf`], [`quantization`], `llama_gguf` | the GGUF container, its number formats, a Llama model in it |
 //! | [`tensor_file`], `huggingface` | safetensors files, a Llama model in a Hugging Face directory |
 //! | [`tokenizer`], [`text`], [`chat`] | token ids, text with the bytes that each token contributed, chat templates |
-//! | [`weights`], `rotary`, `forward`, [`kv_cache`], [`model`] | the forward pass |
+//! | `opened`, [`weights`], `rotary` | a model's files opened, its weights, its positions |
+//! | `forward`, [`kv_cache`], [`model`] | the forward pass on burn |
 //! | [`lora`], [`peft`], `peft_config` | adapters in memory and in PEFT's format |
-//! | [`random`], [`sampling`], [`generate`] | choosing tokens, log-probabilities, stop conditions |
-//! | [`tiny`] | writes a small random model, for tests of this and other crates |
+//! | [`random`], [`sampling`], [`generate`], `growing_answer` | choosing tokens, log-probabilities, stop conditions |
+//! | [`serving`] | many requests on many adapters at once |
+//! | [`tiny`] | small random models and adapters, for tests and benchmarks of this and other crates |
 //!
 //! *Invariants.* This crate knows neither the chain nor HTTP: no account, price, job or socket.
 //! It never follows a path that a model or adapter file names, never executes anything from one
@@ -34,6 +37,7 @@ pub mod kv_cache;
 mod llama_gguf;
 pub mod lora;
 pub mod model;
+mod opened;
 pub mod peft;
 mod peft_config;
 pub mod quantization;

@@ -10,13 +10,12 @@ use crate::{
 	config::LlamaConfig,
 	error::{ForwardError, LoadError},
 	forward::Decoder,
-	huggingface::HuggingFaceModel,
 	kv_cache::KvCache,
-	llama_gguf::GgufModel,
 	lora::LoraWeights,
+	opened::OpenedModel,
 	rotary::RotaryTable,
 	tokenizer::Tokenizer,
-	weights::{Layout, WeightSource, Weights},
+	weights::{Layout, Weights},
 };
 
 /// Rows of one batch.
@@ -63,11 +62,7 @@ impl Model {
 		path: impl AsRef<Path>,
 		options: impl Into<LoadOptions>,
 	) -> Result<Self, LoadError> {
-		let mut source = GgufModel::open(path.as_ref())?;
-		let config = source.config()?;
-		let tokenizer = source.tokenizer()?;
-		let chat = source.chat_template(&tokenizer)?;
-		Self::assemble(config, &mut source, tokenizer, chat, options.into())
+		Self::assemble(OpenedModel::gguf(path.as_ref())?, options.into())
 	}
 
 	/// Loads a Hugging Face directory: `config.json`, `model.safetensors` or its shards with
@@ -76,26 +71,12 @@ impl Model {
 		directory: impl AsRef<Path>,
 		options: impl Into<LoadOptions>,
 	) -> Result<Self, LoadError> {
-		let mut source = HuggingFaceModel::open(directory.as_ref())?;
-		let config = source.config()?;
-		let tokenizer = source.tokenizer()?;
-		let chat = source.chat_template()?;
-		Self::assemble(config, &mut source, tokenizer, chat, options.into())
+		Self::assemble(OpenedModel::huggingface(directory.as_ref())?, options.into())
 	}
 
-	fn assemble(
-		config: LlamaConfig,
-		source: &mut (dyn WeightSource + Send),
-		tokenizer: Tokenizer,
-		chat: Option<ChatTemplate>,
-		options: LoadOptions,
-	) -> Result<Self, LoadError> {
-		if tokenizer.vocab_size() > config.vocab_size {
-			return Err(LoadError::VocabularyMismatch {
-				tokens: tokenizer.vocab_size(),
-				vocab_size: config.vocab_size,
-			});
-		}
+	fn assemble(opened: OpenedModel, options: LoadOptions) -> Result<Self, LoadError> {
+		let max_context = opened.max_context(options.max_context);
+		let OpenedModel { config, tokenizer, chat, mut source } = opened;
 		let cores = thread::available_parallelism().map_or(1, NonZero::get);
 		let threads = if options.threads == 0 { cores } else { options.threads.min(cores) };
 		let pool = ThreadPoolBuilder::new()
@@ -103,9 +84,8 @@ impl Model {
 			.thread_name(|index| format!("engine-{index}"))
 			.build()?;
 		let device = Device::flex();
-		let max_context =
-			options.max_context.clamp(1, MAX_CONTEXT).min(config.max_position_embeddings);
-		let weights = pool.install(|| Weights::load(&config, source, options.layout, &device))?;
+		let weights =
+			pool.install(|| Weights::load(&config, &mut *source, options.layout, &device))?;
 		let rotary = RotaryTable::new(&config, max_context, &device);
 		Ok(Self { config, weights, rotary, max_context, device, tokenizer, chat, pool })
 	}

@@ -13,19 +13,12 @@ pub(crate) struct RotaryTable {
 }
 
 impl RotaryTable {
-	/// The angle of pair `i` at position `p` is `p · θ^(−2i / head_dim)`.
 	pub(crate) fn new(config: &LlamaConfig, positions: usize, device: &Device) -> Self {
-		let pairs = config.head_dim / 2;
-		let frequencies: Vec<f64> = (0..pairs)
-			.map(|i| config.rope_theta.powf(-2.0 * i as f64 / config.head_dim as f64))
-			.collect();
-		let table = |f: fn(f64) -> f64| {
-			let values: Vec<f32> = (0..positions)
-				.flat_map(|p| frequencies.iter().map(move |w| f(p as f64 * w) as f32))
-				.collect();
-			Tensor::from_data(TensorData::new(values, [positions, pairs]), device)
+		let (cos, sin) = cosines_and_sines(config, positions);
+		let table = |values| {
+			Tensor::from_data(TensorData::new(values, [positions, config.head_dim / 2]), device)
 		};
-		Self { cos: table(f64::cos), sin: table(f64::sin) }
+		Self { cos: table(cos), sin: table(sin) }
 	}
 
 	/// The rows for `length` positions from `position` on.
@@ -33,6 +26,20 @@ impl RotaryTable {
 		let rows = |table: &Tensor<2>| table.clone().narrow(0, position, length).unsqueeze::<4>();
 		Rotation { cos: rows(&self.cos), sin: rows(&self.sin) }
 	}
+}
+
+/// Cosines and sines of every position and pair, `[positions, head_dim / 2]` each. The angle of pair `i`
+/// at position `p` is `p · θ^(−2i / head_dim)`.
+pub(crate) fn cosines_and_sines(config: &LlamaConfig, positions: usize) -> (Vec<f32>, Vec<f32>) {
+	let frequencies: Vec<f64> = (0..config.head_dim / 2)
+		.map(|i| config.rope_theta.powf(-2.0 * i as f64 / config.head_dim as f64))
+		.collect();
+	let table = |f: fn(f64) -> f64| {
+		(0..positions)
+			.flat_map(|p| frequencies.iter().map(move |w| f(p as f64 * w) as f32))
+			.collect()
+	};
+	(table(f64::cos), table(f64::sin))
 }
 
 /// Rotations of consecutive positions, `[1, 1, length, head_dim / 2]`.

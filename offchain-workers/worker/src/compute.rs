@@ -1,8 +1,9 @@
-//! The thread that computes: one job at a time, answers before training.
+//! The thread that works on jobs: one at a time, answers before training.
 //!
-//! Between two steps of training, and between measurements, waiting requests are answered on the same
-//! thread; so the engine's threads never have two masters. Whatever happens to a job stays with the
-//! job: a panic of the engine ends one job, not the worker.
+//! It trains itself, and hands requests to the service that answers for the gateway too. Between two
+//! steps of training, and between measurements, it sees to waiting requests, so that training does not
+//! compete with them. Whatever happens to a job stays with the job: a panic of the engine ends what was
+//! computed at the time, not the worker.
 
 use crate::{
 	board::{Board, PutBack},

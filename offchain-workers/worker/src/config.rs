@@ -1,5 +1,8 @@
 //! How a worker is set up.
 
+pub use openledger_engine::serving::service::{
+	DEFAULT_ADAPTER_BYTES, DEFAULT_CACHE_TOKENS, DEFAULT_MAX_ADAPTERS,
+};
 use openledger_engine::serving::Precision;
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -21,13 +24,6 @@ pub const DEFAULT_CHECKPOINT_EVERY: Duration = Duration::from_secs(15);
 /// How long answers at the gateway may go on when the worker stops: most end in that time, and whoever
 /// sends SIGTERM waits as long before SIGKILL.
 pub const DEFAULT_DRAIN: Duration = Duration::from_secs(30);
-/// Tokens whose keys and values are in memory: four of the longest contexts, or hundreds of short chats.
-pub const DEFAULT_CACHE_TOKENS: usize = 32_768;
-
-/// Adapters of a base model in memory: thousands of small ones.
-pub const DEFAULT_MAX_ADAPTERS: usize = 4_096;
-/// Bytes of memory for adapters.
-pub const DEFAULT_ADAPTER_BYTES: usize = 2 << 30;
 
 /// How a worker is set up.
 #[derive(Clone, Debug)]

@@ -2,8 +2,8 @@
 //! and, if it is asked for, a gateway with OpenAI's API.
 //!
 //! The node's offchain worker posts orders and reads reports; the command line puts in data and looks
-//! at progress and evidence (`docs/spec/worker-api.md`). One thread computes, one job at a time; the
-//! rest answers HTTP.
+//! at progress and evidence (`docs/spec/worker-api.md`). One thread works on jobs, one at a time; for each
+//! base model a service of the engine answers, for jobs and the gateway together; the rest is HTTP.
 //!
 //! | file | what it is about |
 //! |---|---|

@@ -118,11 +118,6 @@ impl Executor {
 		}
 	}
 
-	/// Bytes of the cache.
-	pub fn cache_bytes(&self) -> usize {
-		self.cache.bytes()
-	}
-
 	/// Runs the model over the segments' tokens and writes their keys and values. Gives the number
 	/// of rows that have logits, segment after segment; [`logits`](Self::logits) computes them.
 	///

@@ -6,9 +6,9 @@ use crate::{
 	chat::ChatTemplate,
 	config::LlamaConfig,
 	error::LoadError,
-	huggingface::HuggingFaceModel,
-	llama_gguf::GgufModel,
-	model::{DEFAULT_MAX_CONTEXT, MAX_CONTEXT},
+	model::DEFAULT_MAX_CONTEXT,
+	opened::OpenedModel,
+	rotary::cosines_and_sines,
 	serving::kernel::{Instructions, PackedMatrix},
 	tokenizer::Tokenizer,
 	weights::{LayerWeight, WeightName, WeightSource},
@@ -20,7 +20,8 @@ pub use crate::serving::kernel::matrix::Precision;
 #[derive(Clone, Copy, Debug)]
 pub struct ServingOptions {
 	pub precision: Precision,
-	/// Longest sequence served, tokens; never more than the model or [`MAX_CONTEXT`] allows.
+	/// Longest sequence served, tokens; never more than the model or
+	/// [`MAX_CONTEXT`](crate::model::MAX_CONTEXT) allows.
 	pub max_context: usize,
 }
 
@@ -77,11 +78,7 @@ pub(crate) struct Rotary {
 impl ServingModel {
 	/// Loads a GGUF file of the `llama` architecture.
 	pub fn from_gguf(path: impl AsRef<Path>, options: ServingOptions) -> Result<Self, LoadError> {
-		let mut source = GgufModel::open(path.as_ref())?;
-		let config = source.config()?;
-		let tokenizer = source.tokenizer()?;
-		let chat = source.chat_template(&tokenizer)?;
-		Self::assemble(config, &mut source, tokenizer, chat, options)
+		Self::assemble(OpenedModel::gguf(path.as_ref())?, options)
 	}
 
 	/// Loads a Hugging Face directory, as [`Model::from_huggingface`](crate::Model::from_huggingface).
@@ -89,29 +86,13 @@ impl ServingModel {
 		directory: impl AsRef<Path>,
 		options: ServingOptions,
 	) -> Result<Self, LoadError> {
-		let mut source = HuggingFaceModel::open(directory.as_ref())?;
-		let config = source.config()?;
-		let tokenizer = source.tokenizer()?;
-		let chat = source.chat_template()?;
-		Self::assemble(config, &mut source, tokenizer, chat, options)
+		Self::assemble(OpenedModel::huggingface(directory.as_ref())?, options)
 	}
 
-	fn assemble(
-		config: LlamaConfig,
-		source: &mut dyn WeightSource,
-		tokenizer: Tokenizer,
-		chat: Option<ChatTemplate>,
-		options: ServingOptions,
-	) -> Result<Self, LoadError> {
-		if tokenizer.vocab_size() > config.vocab_size {
-			return Err(LoadError::VocabularyMismatch {
-				tokens: tokenizer.vocab_size(),
-				vocab_size: config.vocab_size,
-			});
-		}
-		let max_context =
-			options.max_context.clamp(1, MAX_CONTEXT).min(config.max_position_embeddings);
-		let weights = PackedWeights::load(&config, source, options.precision)?;
+	fn assemble(opened: OpenedModel, options: ServingOptions) -> Result<Self, LoadError> {
+		let max_context = opened.max_context(options.max_context);
+		let OpenedModel { config, tokenizer, chat, mut source } = opened;
+		let weights = PackedWeights::load(&config, &mut *source, options.precision)?;
 		let rotary = Rotary::new(&config, max_context);
 		Ok(Self {
 			config,
@@ -229,18 +210,9 @@ impl PackedWeights {
 }
 
 impl Rotary {
-	/// The angle of pair `i` at position `p` is `p · θ^(−2i / head_dim)`.
 	fn new(config: &LlamaConfig, positions: usize) -> Self {
-		let pairs = config.head_dim / 2;
-		let frequencies: Vec<f64> = (0..pairs)
-			.map(|i| config.rope_theta.powf(-2.0 * i as f64 / config.head_dim as f64))
-			.collect();
-		let table = |f: fn(f64) -> f64| {
-			(0..positions)
-				.flat_map(|p| frequencies.iter().map(move |w| f(p as f64 * w) as f32))
-				.collect()
-		};
-		Self { cos: table(f64::cos), sin: table(f64::sin), pairs }
+		let (cos, sin) = cosines_and_sines(config, positions);
+		Self { cos, sin, pairs: config.head_dim / 2 }
 	}
 
 	/// Cosines and sines of one position.

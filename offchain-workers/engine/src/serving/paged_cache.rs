@@ -43,14 +43,6 @@ impl PagedCache {
 		self.pages
 	}
 
-	/// Bytes of memory.
-	pub(crate) fn bytes(&self) -> usize {
-		self.layers
-			.iter()
-			.map(|layer| size_of_val(&layer.keys[..]) + size_of_val(&layer.values[..]))
-			.sum()
-	}
-
 	/// One layer, for threads that each write tokens or heads of their own.
 	pub(crate) fn layer(&mut self, layer: usize) -> Option<LayerWindow> {
 		let stride = self.head_dim * PAGE_TOKENS;

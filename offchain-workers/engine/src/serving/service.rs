@@ -25,6 +25,13 @@ use crate::{
 	},
 };
 
+/// Tokens whose keys and values are in memory: four of the longest contexts, or hundreds of short chats.
+pub const DEFAULT_CACHE_TOKENS: usize = 32_768;
+/// Adapters in memory: thousands of small ones.
+pub const DEFAULT_MAX_ADAPTERS: usize = 4_096;
+/// Bytes of memory for adapters.
+pub const DEFAULT_ADAPTER_BYTES: usize = 2 << 30;
+
 /// How a service is set up.
 #[derive(Clone, Debug)]
 pub struct ServiceOptions {
@@ -42,12 +49,12 @@ impl Default for ServiceOptions {
 	fn default() -> Self {
 		Self {
 			threads: 0,
-			cache_tokens: 32_768,
+			cache_tokens: DEFAULT_CACHE_TOKENS,
 			limits: Limits::default(),
 			adapters: AdapterLimits {
-				max_bytes: 2 << 30,
+				max_bytes: DEFAULT_ADAPTER_BYTES,
 				max_adapter_bytes: 256 << 20,
-				max_resident: 4_096,
+				max_resident: DEFAULT_MAX_ADAPTERS,
 				max_loading: 16,
 			},
 		}

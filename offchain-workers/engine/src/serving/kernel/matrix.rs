@@ -14,18 +14,8 @@ pub enum Precision {
 	#[default]
 	F32,
 	/// Weights and what they multiply rounded to bfloat16, sums in f32: half the memory, and
-	/// twice to three times the speed where the CPU has dot products of bf16.
+	/// faster where the CPU has dot products of bf16 (`docs/benchmarks.md`).
 	Bf16,
-}
-
-impl Precision {
-	/// Bytes of one weight.
-	pub fn bytes(self) -> usize {
-		match self {
-			Self::F32 => 4,
-			Self::Bf16 => 2,
-		}
-	}
 }
 
 /// A fixed matrix `[input, output]`, in panels of [`TILE_COLUMNS`] columns that a tile reads from

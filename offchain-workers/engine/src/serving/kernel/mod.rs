@@ -27,3 +27,11 @@ pub(crate) use matrix::{Activations, PackedMatrix};
 
 /// Numbers in a vector register of AVX-512, and tokens in a page of the cache.
 pub(crate) const LANES: usize = 16;
+
+/// Numbers between −1 and 1, for tests.
+#[cfg(test)]
+pub(crate) fn numbers(count: usize, seed: u64) -> Vec<f32> {
+	(0..count as u64)
+		.map(|index| crate::random::uniform(seed, 0, index) as f32 * 2.0 - 1.0)
+		.collect()
+}

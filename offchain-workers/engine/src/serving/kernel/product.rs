@@ -299,13 +299,7 @@ fn halves(pair: u32) -> (f32, f32) {
 #[cfg(test)]
 mod tests {
 	use super::*;
-	use crate::serving::kernel::matrix::pair_of_bf16;
-
-	fn numbers(count: usize, seed: u64) -> Vec<f32> {
-		(0..count)
-			.map(|index| crate::random::uniform(seed, 0, index as u64) as f32 * 2.0 - 1.0)
-			.collect()
-	}
+	use crate::serving::kernel::{matrix::pair_of_bf16, numbers};
 
 	fn naive(x: &[f32], b: &[f32], rows: usize, inner: usize, columns: usize) -> Vec<f64> {
 		let mut out = vec![0.0; rows * columns];

@@ -146,12 +146,7 @@ fn height(rows: usize) -> usize {
 #[cfg(test)]
 mod tests {
 	use super::*;
-
-	fn numbers(count: usize, seed: u64) -> Vec<f32> {
-		(0..count)
-			.map(|index| crate::random::uniform(seed, 0, index as u64) as f32 * 2.0 - 1.0)
-			.collect()
-	}
+	use crate::serving::kernel::numbers;
 
 	#[test]
 	fn scores_should_be_those_of_page_by_page_to_the_bit() {

@@ -119,38 +119,30 @@ impl Market {
 		path.display().to_string()
 	}
 
-	/// Orders a training job on the datanet and does not wait for it; gives its number.
+	/// Orders a training job on the datanet and does not wait for it, nor for finality; gives its number.
 	pub async fn order_training(&self) -> String {
-		self.order_by(&self.cli).await
-	}
-
-	async fn order_by(&self, cli: &CommandLine) -> String {
 		let specification = self.write("spec.json", SPECIFICATION);
 		let order = ["train", "--base", "0", "--datanet", "0", "--spec", &specification];
 		let order = [&order[..], &["--budget", "10", "--commercial", "--detach"]].concat();
-		number(&cli.run("ferdie", &order).await, "job")
+		number(&self.cli.in_best_blocks().run("ferdie", &order).await, "job")
 	}
 
-	/// Waits until a training job has made its model; gives the model's number.
-	pub async fn trained_model(&self, job: &str) -> String {
-		Self::model_of(&self.cli, job).await
-	}
-
-	async fn model_of(cli: &CommandLine, job: &str) -> String {
+	/// Waits until a training job has made its model, and publishes it at 1 OPEN for 1,000 tokens of prompt
+	/// and 2 OPEN for 1,000 of answer; gives the model's number. Does not wait for finality.
+	pub async fn publish_trained(&self, job: &str) -> String {
+		let cli = self.cli.in_best_blocks();
 		let finished = cli.run("ferdie", &["job", job, "--wait"]).await;
 		assert_eq!(finished["line"], "finished", "{finished}");
-		number(&finished, "model")
+		let model = number(&finished, "model");
+		let prices = ["--input-price", "1", "--output-price", "2"];
+		cli.run("ferdie", &[&["model", "publish", &model][..], &prices].concat()).await;
+		model
 	}
 
-	/// A model of the datanet, published at 1 OPEN for 1,000 tokens of prompt and 2 OPEN for
-	/// 1,000 of answer, which is final; gives its number.
+	/// A published model of the datanet, which is final; gives its number.
 	pub async fn published_model(&self) -> String {
-		let quick = self.cli.in_best_blocks();
-		let job = self.order_by(&quick).await;
-		let model = Self::model_of(&quick, &job).await;
-		let prices = ["--input-price", "1", "--output-price", "2"];
-		let publish = [&["model", "publish", &model][..], &prices].concat();
-		quick.run("ferdie", &publish).await;
+		let job = self.order_training().await;
+		let model = self.publish_trained(&job).await;
 		self.network.finalises(self.network.node("alice").client().best_height().await).await;
 		model
 	}

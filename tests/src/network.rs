@@ -2,9 +2,10 @@
 
 use std::{
 	env,
-	fs::{self, File},
+	fs::{self, File, TryLockError},
 	path::{Path, PathBuf},
 	process::Command,
+	thread,
 	time::{Duration, UNIX_EPOCH},
 };
 
@@ -22,12 +23,18 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(60);
 /// How long a single block may take to become final. Slots have three seconds; the machine may be busy.
 const FINALITY_LIMIT: Duration = Duration::from_secs(30);
 
+/// A lock for each network of one node that runs at a time.
+const PLACES: [&str; 2] = ["openledger-tests-1.lock", "openledger-tests-2.lock"];
+
+/// Between two looks for a free place.
+const PAUSE: Duration = Duration::from_millis(300);
+
 /// Nodes of one chain that know each other. All end when it is dropped.
 pub struct Network {
 	// Before the lock: fields are dropped in order, and the next network waits for the lock.
 	nodes: Vec<Node>,
 	specification: PathBuf,
-	_turn: File,
+	_turn: Turn,
 }
 
 impl Network {
@@ -38,7 +45,7 @@ impl Network {
 
 	/// The same, with more said to its node.
 	pub async fn dev_with(arguments: &[&str]) -> Self {
-		let mut network = Self::empty("dev");
+		let mut network = Self::empty("dev", Turn::beside_another());
 		let common = ["--alice", "--validator", "--force-authoring"];
 		network.join("alice", &[&common, arguments].concat()).await;
 		network
@@ -46,7 +53,7 @@ impl Network {
 
 	/// The local chain with its four validators, called `alice`, `bob`, `charlie` and `dave`.
 	pub async fn four_validators() -> Self {
-		let mut network = Self::empty("local");
+		let mut network = Self::empty("local", Turn::alone());
 		let keys = VALIDATORS.map(|name| format!("--{name}"));
 		let arguments: Vec<_> = keys.iter().map(|keys| ["--validator", keys]).collect();
 		let mut starts = VALIDATORS.iter().zip(&arguments);
@@ -64,8 +71,7 @@ impl Network {
 		network
 	}
 
-	fn empty(chain: &str) -> Self {
-		let turn = turn();
+	fn empty(chain: &str, turn: Turn) -> Self {
 		Self { nodes: Vec::new(), specification: specification(chain), _turn: turn }
 	}
 
@@ -149,12 +155,40 @@ fn specification(chain: &str) -> PathBuf {
 	path
 }
 
-/// Waits until no other network runs on this machine: its cores are few and slots are short. A file,
-/// because tests run in several processes.
-fn turn() -> File {
-	let path = env::temp_dir().join("openledger-tests.lock");
-	let file = File::create(&path)
-		.unwrap_or_else(|error| panic!("{} cannot be made: {error}", path.display()));
-	file.lock().unwrap_or_else(|error| panic!("{} cannot be locked: {error}", path.display()));
-	file
+/// The right to run a network on this machine, whose cores are few and slots short: a network of one node
+/// runs beside one other, a larger one alone. Files are locked, because tests run in several processes.
+struct Turn {
+	_locks: Vec<File>,
+}
+
+impl Turn {
+	/// Waits until no other network runs.
+	fn alone() -> Self {
+		let locks = PLACES.map(|place| {
+			let file = open(place);
+			file.lock().unwrap_or_else(|error| panic!("{place} cannot be locked: {error}"));
+			file
+		});
+		Self { _locks: locks.into() }
+	}
+
+	/// Waits until one other network runs at most.
+	fn beside_another() -> Self {
+		loop {
+			for place in PLACES {
+				let file = open(place);
+				match file.try_lock() {
+					Ok(()) => return Self { _locks: vec![file] },
+					Err(TryLockError::WouldBlock) => {},
+					Err(TryLockError::Error(error)) => panic!("{place} cannot be locked: {error}"),
+				}
+			}
+			thread::sleep(PAUSE);
+		}
+	}
+}
+
+fn open(place: &str) -> File {
+	let path = env::temp_dir().join(place);
+	File::create(&path).unwrap_or_else(|error| panic!("{} cannot be made: {error}", path.display()))
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use openledger_tests::{step, until, Event, HostileWorker, Manners, Market, Network, Worker};
+use openledger_tests::{step, until, HostileWorker, Manners, Market, Network, Worker};
 use serde_json::Value as Json;
 use subxt::dynamic::{At, Value};
 
@@ -23,15 +23,14 @@ async fn nothing_should_be_lost_or_paid_twice_when_processes_die() {
 	.await;
 	market.worker.kill();
 	market.worker.restart().await;
-	let model = market.trained_model(&job).await;
-	let publish = ["model", "publish", &model, "--input-price", "1", "--output-price", "2"];
-	market.cli.run("ferdie", &publish).await;
+	let model = market.publish_trained(&job).await;
 
 	step("the worker is killed as soon as it has a question");
 	let (question, _) = Market::first_record();
 	let ask = ["ask", &model, &question];
 	let known = market.worker.jobs().await.len();
 	let Market { cli, worker, .. } = &mut market;
+	let cli = cli.in_best_blocks();
 	let kill = async {
 		until("the question arrives", JOB_LIMIT, async || {
 			(worker.jobs().await.len() > known).then_some(())
@@ -41,12 +40,12 @@ async fn nothing_should_be_lost_or_paid_twice_when_processes_die() {
 		worker.restart().await;
 	};
 	let (report, ()) = tokio::join!(cli.run("alice", &ask), kill);
-	assert_answered_once(&market.network, &report).await;
+	let mut asked = vec![checked_request(&report)];
 
 	step("the node is killed when the worker has the answer");
 	let known = market.worker.jobs().await.len();
-	let next = market.network.node("alice").client().storage("Inference", "NextRequestId", vec![]);
-	let request = next.await.as_ref().and_then(number).expect("a number");
+	// Requests are numbered, and nobody else asks.
+	let request = asked[0] + 1;
 	let is_answered = async {
 		until("the worker has the answer", JOB_LIMIT, async || {
 			let jobs = market.worker.jobs().await;
@@ -55,37 +54,38 @@ async fn nothing_should_be_lost_or_paid_twice_when_processes_die() {
 		.await;
 	};
 	tokio::select! {
-		_ = market.cli.end("alice", &ask) => {},
+		_ = cli.end("alice", &ask) => {},
 		() = is_answered => {},
 	}
 	let node = market.network.node_mut("alice");
 	node.kill();
 	node.restart().await;
 	market.cli.connect(market.network.node("alice").client().url());
+	let cli = market.cli.in_best_blocks();
 	until("the request is answered", JOB_LIMIT, async || {
-		(answers(&market.network, request).await > 0).then_some(())
+		let explained = cli.end("alice", &["explain", &request.to_string()]).await;
+		(explained.code == 0).then_some(())
 	})
 	.await;
-	assert_eq!(answers(&market.network, request).await, 1);
+	asked.push(request);
 
 	step("two nodes hold the operator's key");
 	let url = market.worker.url();
 	market.network.join("second", &["--worker-url", &url, "--offchain-worker", "always"]).await;
 	market.insert_operator_key("second").await;
-	let report = market.cli.run("alice", &ask).await;
-	assert_answered_once(&market.network, &report).await;
+	asked.push(checked_request(&cli.run("alice", &ask).await));
 
 	step("the worker is away for a while");
 	market.worker.kill();
-	let Market { cli, worker, .. } = &mut market;
 	let comes_back = async {
 		tokio::time::sleep(Duration::from_secs(20)).await;
-		worker.restart().await;
+		market.worker.restart().await;
 	};
 	let (report, ()) = tokio::join!(cli.run("alice", &ask), comes_back);
-	assert_answered_once(&market.network, &report).await;
+	asked.push(checked_request(&report));
 
-	step("nothing was created or lost");
+	step("each was answered once, and nothing was created or lost");
+	assert_answered_once(&market.network, &asked).await;
 	assert_eq!(market.supply().await, before);
 }
 
@@ -101,8 +101,8 @@ async fn request_should_be_answered_once_when_the_worker_lied_before() {
 	let ask = ["ask", &model, &question];
 
 	step("the truth, for comparison");
-	let report = market.cli.run("alice", &ask).await;
-	assert_answered_once(&market.network, &report).await;
+	let cli = market.cli.in_best_blocks();
+	let mut asked = vec![checked_request(&cli.run("alice", &ask).await)];
 	let jobs = market.worker.jobs().await;
 	let answered = jobs.iter().find(|job| job["kind"] == "inference").expect("a job was done");
 	let of_another = market.worker.report(answered["id"].as_str().expect("an id")).await;
@@ -129,11 +129,12 @@ async fn request_should_be_answered_once_when_the_worker_lied_before() {
 			.await;
 			hostile.behave(Manners::Honest);
 		};
-		let (report, ()) = tokio::join!(market.cli.run("alice", &ask), repent);
-		assert_answered_once(&market.network, &report).await;
+		let (report, ()) = tokio::join!(cli.run("alice", &ask), repent);
+		asked.push(checked_request(&report));
 	}
 
-	step("nothing was created or lost");
+	step("each was answered once, and nothing was created or lost");
+	assert_answered_once(&market.network, &asked).await;
 	assert_eq!(market.supply().await, before);
 }
 
@@ -154,28 +155,28 @@ fn is_done(job: &Json) -> bool {
 	job["state"] == "done"
 }
 
-async fn assert_answered_once(network: &Network, report: &Json) {
+/// The number of a request whose answer stands up to its evidence.
+fn checked_request(report: &Json) -> u128 {
 	assert_eq!(report["evidence"]["state"], "checked", "{report}");
-	let request = report["request"].as_u64().expect("a number");
-	assert_eq!(answers(network, request.into()).await, 1);
+	report["request"].as_u64().expect("a number").into()
 }
 
-/// How many times a request was answered and paid, by the events of the whole chain.
-async fn answers(network: &Network, request: u128) -> usize {
+/// That each of these requests, and no other, was answered and paid once, by the final events of the whole
+/// chain.
+async fn assert_answered_once(network: &Network, requests: &[u128]) {
 	let client = network.node("alice").client();
-	let mut answered = 0;
+	network.finalises(client.best_height().await).await;
+	let mut answered = Vec::new();
 	for height in 1..=client.finalised_height().await {
 		let events = client.events(height).await;
-		let is_it = |event: &&Event| {
-			event.is("Inference", "RequestAnswered")
-				&& number(event.field("request")) == Some(request)
-		};
-		answered += events.iter().filter(is_it).count();
+		let answers = events.iter().filter(|event| event.is("Inference", "RequestAnswered"));
+		answered.extend(answers.map(|event| number(event.field("request"))));
 	}
-	answered
+	answered.sort_unstable();
+	assert_eq!(answered, requests);
 }
 
 /// An id, which is a number in a type of its own.
-fn number(id: &Value) -> Option<u128> {
-	id.as_u128().or_else(|| id.at(0)?.as_u128())
+fn number(id: &Value) -> u128 {
+	id.as_u128().or_else(|| id.at(0)?.as_u128()).expect("a number")
 }

@@ -43,10 +43,12 @@ const STEPS: usize = 48;
 /// Sequences that decode at a time, at most, and pages of each.
 const MAX_BATCH: usize = 32;
 const PAGES: usize = 16;
-/// What the clients of the residency measurement ask: concurrent requests, requests in all, tokens.
+/// What the clients of the residency measurement ask: concurrent requests, requests in all, tokens;
+/// and how many tokens the cache has room for.
 const CLIENTS: usize = 32;
 const REQUESTS: usize = 128;
 const ANSWER: usize = 32;
+const CACHE_TOKENS: usize = 4_096;
 /// How often two populations of adapters take turns.
 const ROUNDS: usize = 3;
 
@@ -71,7 +73,6 @@ fn main() -> Outcome<()> {
 	let model = Arc::new(ServingModel::from_gguf(&arguments.model, options)?);
 	emit("load", "s", begun.elapsed().as_secs_f64());
 	steps(&model, arguments.threads)?;
-	memory(&model);
 	residency(&model, &arguments)?;
 	load_to_first_token(&model, arguments.threads)
 }
@@ -214,24 +215,25 @@ fn steps(model: &Arc<ServingModel>, threads: usize) -> Outcome<()> {
 	Ok(())
 }
 
-/// What the process has, and what of it is weights.
-fn memory(model: &ServingModel) {
+/// Bytes of memory that the process has.
+fn resident_memory() -> f64 {
 	let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-	let resident = status
+	status
 		.lines()
 		.find_map(|line| line.strip_prefix("VmRSS:"))
 		.and_then(|line| line.split_whitespace().next()?.parse::<f64>().ok())
-		.unwrap_or(f64::NAN);
-	emit("resident memory", "MiB", resident / 1_024.0);
-	emit("weights", "MiB", model.bytes() as f64 / 1_048_576.0);
+		.map_or(f64::NAN, |kibibytes| 1_024.0 * kibibytes)
 }
 
 /// The same adapter under every key, packed anew each time it is read.
-struct Copies(Adapter);
+struct Copies {
+	file: Vec<u8>,
+	config: LlamaConfig,
+}
 
 impl AdapterSource for Copies {
-	fn adapter(&self, _key: AdapterKey) -> Result<Adapter, AdapterUnavailable> {
-		Ok(self.0.clone())
+	fn adapter(&self, key: AdapterKey) -> Result<PackedAdapter, AdapterUnavailable> {
+		packed(key, &self.file, &self.config)
 	}
 }
 
@@ -245,11 +247,12 @@ fn key(number: usize) -> AdapterKey {
 /// Throughput of the whole service when requests are spread evenly over few or many resident
 /// adapters.
 fn residency(model: &Arc<ServingModel>, arguments: &Arguments) -> Outcome<()> {
-	let copies = Arc::new(Copies(adapter(model.config(), 8, &QUERY_AND_VALUE)?));
+	let file = adapter(model.config(), 8, &QUERY_AND_VALUE)?.to_bytes(&Default::default())?;
+	let copies = Arc::new(Copies { file, config: model.config().clone() });
 	let limits = Limits { max_running: CLIENTS, max_active_adapters: CLIENTS, ..Limits::default() };
 	let options = ServiceOptions {
 		threads: arguments.threads,
-		cache_tokens: 8_192,
+		cache_tokens: CACHE_TOKENS,
 		limits,
 		adapters: AdapterLimits {
 			max_bytes: 8 << 30,
@@ -281,6 +284,11 @@ fn residency(model: &Arc<ServingModel>, arguments: &Arguments) -> Outcome<()> {
 	let all = format!("service, 32 clients, {} adapters", arguments.adapters);
 	emit(&all, "tokens/s", median(many));
 	emit("throughput kept", "ratio", median(ratios));
+	let config = model.config();
+	let cache = 2 * config.num_hidden_layers * config.key_value_size() * CACHE_TOKENS * 4;
+	let sum = (model.bytes() + cache + counts.adapter_bytes) as f64;
+	emit("weights, cache and adapters", "MiB", sum / 1_048_576.0);
+	emit("memory of the process", "MiB", resident_memory() / 1_048_576.0);
 	service.stop(Duration::ZERO);
 	Ok(())
 }
@@ -337,16 +345,21 @@ fn finish(receiver: Option<Receiver<bool>>) -> Outcome<()> {
 struct Files(PathBuf, LlamaConfig);
 
 impl AdapterSource for Files {
-	fn adapter(&self, key: AdapterKey) -> Result<Adapter, AdapterUnavailable> {
-		let unusable = |error: &dyn std::fmt::Display| AdapterUnavailable::Unusable {
-			key,
-			why: error.to_string(),
-		};
-		let bytes = fs::read(self.0.join(key.to_string())).map_err(|error| unusable(&error))?;
-		let (adapter, _) =
-			Adapter::from_bytes(&bytes, &self.1).map_err(|error| unusable(&error))?;
-		Ok(adapter)
+	fn adapter(&self, key: AdapterKey) -> Result<PackedAdapter, AdapterUnavailable> {
+		let file = fs::read(self.0.join(key.to_string()))
+			.map_err(|error| AdapterUnavailable::Unusable { key, why: error.to_string() })?;
+		packed(key, &file, &self.1)
 	}
+}
+
+fn packed(
+	key: AdapterKey,
+	file: &[u8],
+	config: &LlamaConfig,
+) -> Result<PackedAdapter, AdapterUnavailable> {
+	PackedAdapter::from_bytes(file, config)
+		.map(|(packed, _)| packed)
+		.map_err(|error| AdapterUnavailable::Unusable { key, why: error.to_string() })
 }
 
 /// From a file to the first token of a short prompt, rank 16 on all linear layers; beside the first

@@ -8,7 +8,7 @@
 use std::{
 	collections::{BTreeMap, BTreeSet},
 	fs,
-	io::{self, Read, Seek},
+	io::{self, Cursor, Read, Seek},
 	path::{Path, PathBuf},
 };
 
@@ -81,28 +81,6 @@ pub enum PeftError {
 	Device(String),
 }
 
-/// A matrix of an adapter and its shape in PEFT's convention, `[out, in]`.
-struct Matrix {
-	name: String,
-	shape: [usize; 2],
-}
-
-impl Matrix {
-	fn pair(
-		config: &LoraConfig,
-		model: &LlamaConfig,
-		layer: usize,
-		target: TargetModule,
-	) -> [Self; 2] {
-		let (input, output) = target.widths(model);
-		let rank = config.rank(layer, target);
-		[
-			Self { name: tensor_name(layer, target, 'A'), shape: [rank, input] },
-			Self { name: tensor_name(layer, target, 'B'), shape: [output, rank] },
-		]
-	}
-}
-
 /// PEFT's name of matrix `half`, A or B.
 fn tensor_name(layer: usize, target: TargetModule, half: char) -> String {
 	format!("base_model.model.{}.lora_{half}.weight", target.path(layer))
@@ -126,7 +104,7 @@ impl Adapter {
 		if size > MAX_ADAPTER {
 			return Err(PeftError::TooLarge { bytes: size });
 		}
-		read_weights(config, TensorFile::open(&path)?, model, &Device::flex())
+		AdapterFile::new(config, TensorFile::open(&path)?, model)?.weights(model)
 	}
 
 	/// Reads a single-file adapter for a model of these dimensions. Returns its free metadata keys beside it.
@@ -134,16 +112,8 @@ impl Adapter {
 		bytes: &[u8],
 		model: &LlamaConfig,
 	) -> Result<(Self, BTreeMap<String, String>), PeftError> {
-		if bytes.len() > MAX_ADAPTER {
-			return Err(PeftError::TooLarge { bytes: bytes.len() });
-		}
-		let file = TensorFile::from_bytes(bytes)?;
-		let mut metadata = file.free_metadata();
-		metadata.remove(FORMAT_KEY);
-		let config = metadata.remove(CONFIG_KEY).ok_or(PeftError::NoConfig)?;
-		let config = LoraConfig::from_json(config.as_bytes())?;
-		let adapter = read_weights(config, file, model, &Device::flex())?;
-		Ok((adapter, metadata))
+		let (file, metadata) = AdapterFile::from_bytes(bytes, model)?;
+		Ok((file.weights(model)?, metadata))
 	}
 
 	/// Writes a PEFT directory, which Python's `peft` loads. The directory is created if needed.
@@ -193,38 +163,102 @@ impl Adapter {
 	}
 }
 
-fn read_weights<R: Read + Seek>(
-	config: LoraConfig,
-	mut file: TensorFile<R>,
-	model: &LlamaConfig,
-	device: &Device,
-) -> Result<Adapter, PeftError> {
-	let mut unused: BTreeSet<String> = file.names().into_iter().collect();
-	let mut weights = LoraWeights::new(model.num_hidden_layers);
-	for layer in 0..model.num_hidden_layers {
-		for &target in &config.target_modules {
-			let mut read = |Matrix { name, shape }: Matrix| {
-				unused.remove(&name);
-				let found =
-					file.shape(&name).ok_or_else(|| PeftError::MissingTensor(name.clone()))?;
-				if found != shape {
-					let (expected, found) = (shape, found.into());
-					return Err(PeftError::WrongShape { name, expected, found });
+/// An adapter's file with exactly the matrices that its configuration asks for, in the shapes that fit a
+/// model. Their values are read one by one.
+pub(crate) struct AdapterFile<R> {
+	pub(crate) config: LoraConfig,
+	file: TensorFile<R>,
+}
+
+/// The matrices of one linear layer as PEFT keeps them, row-major.
+pub(crate) struct Matrices {
+	/// `[rank, in]`.
+	pub(crate) a: Vec<f32>,
+	/// `[out, rank]`.
+	pub(crate) b: Vec<f32>,
+}
+
+impl<'a> AdapterFile<Cursor<&'a [u8]>> {
+	/// Opens the single-file form, and gives its free metadata keys too.
+	pub(crate) fn from_bytes(
+		bytes: &'a [u8],
+		model: &LlamaConfig,
+	) -> Result<(Self, BTreeMap<String, String>), PeftError> {
+		if bytes.len() > MAX_ADAPTER {
+			return Err(PeftError::TooLarge { bytes: bytes.len() });
+		}
+		let file = TensorFile::from_bytes(bytes)?;
+		let mut metadata = file.free_metadata();
+		metadata.remove(FORMAT_KEY);
+		let config = metadata.remove(CONFIG_KEY).ok_or(PeftError::NoConfig)?;
+		let config = LoraConfig::from_json(config.as_bytes())?;
+		Ok((Self::new(config, file, model)?, metadata))
+	}
+}
+
+impl<R: Read + Seek> AdapterFile<R> {
+	fn new(
+		config: LoraConfig,
+		file: TensorFile<R>,
+		model: &LlamaConfig,
+	) -> Result<Self, PeftError> {
+		let mut unused: BTreeSet<String> = file.names().into_iter().collect();
+		for layer in 0..model.num_hidden_layers {
+			for &target in &config.target_modules {
+				let (input, output) = target.widths(model);
+				let rank = config.rank(layer, target);
+				for (half, expected) in [('A', [rank, input]), ('B', [output, rank])] {
+					let name = tensor_name(layer, target, half);
+					unused.remove(&name);
+					match file.shape(&name) {
+						Some(found) if found == expected => {},
+						Some(found) => {
+							let found = found.into();
+							return Err(PeftError::WrongShape { name, expected, found });
+						},
+						None => return Err(PeftError::MissingTensor(name)),
+					}
 				}
-				let values = file.read(&name)?.ok_or(PeftError::MissingTensor(name))?;
-				// PEFT keeps `[out, in]`; a transposed view would be slow to multiply by.
-				let [rows, columns] = shape;
-				let values = transpose(&values, rows, columns);
-				Ok(Tensor::from_data(TensorData::new(values, [columns, rows]), device))
-			};
-			let [a, b] = Matrix::pair(&config, model, layer, target);
-			let (a, b) = (read(a)?, read(b)?);
-			let scale = config.scale(layer, target);
-			weights.insert(layer, target, LoraLinear { a, b, scale })?;
+			}
+		}
+		match unused.first() {
+			Some(name) => Err(PeftError::UnexpectedTensor(shorten(name))),
+			None => Ok(Self { config, file }),
 		}
 	}
-	if let Some(name) = unused.first() {
-		return Err(PeftError::UnexpectedTensor(shorten(name)));
+
+	/// Reads a linear layer's matrices.
+	pub(crate) fn matrices(
+		&mut self,
+		layer: usize,
+		target: TargetModule,
+	) -> Result<Matrices, PeftError> {
+		let mut read = |half| {
+			let name = tensor_name(layer, target, half);
+			self.file.read(&name)?.ok_or(PeftError::MissingTensor(name))
+		};
+		Ok(Matrices { a: read('A')?, b: read('B')? })
 	}
-	Ok(Adapter::new(config, weights, model)?)
+
+	/// Reads all of it onto the CPU's device.
+	fn weights(mut self, model: &LlamaConfig) -> Result<Adapter, PeftError> {
+		let device = Device::flex();
+		// PEFT keeps `[out, in]`; a transposed view would be slow to multiply by.
+		let tensor = |values: &[f32], rows, columns| {
+			let values = transpose(values, rows, columns);
+			Tensor::from_data(TensorData::new(values, [columns, rows]), &device)
+		};
+		let mut weights = LoraWeights::new(model.num_hidden_layers);
+		for layer in 0..model.num_hidden_layers {
+			for target in self.config.target_modules.clone() {
+				let (input, output) = target.widths(model);
+				let rank = self.config.rank(layer, target);
+				let Matrices { a, b } = self.matrices(layer, target)?;
+				let (a, b) = (tensor(&a, rank, input), tensor(&b, output, rank));
+				let scale = self.config.scale(layer, target);
+				weights.insert(layer, target, LoraLinear { a, b, scale })?;
+			}
+		}
+		Ok(Adapter::new(self.config, weights, model)?)
+	}
 }

@@ -201,18 +201,29 @@ impl Weights {
 
 /// Transposes a row-major matrix in tiles, so that both sides stay in the cache.
 pub(crate) fn transpose(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
-	const TILE: usize = 32;
 	let mut out = vec![0.0; values.len()];
+	transpose_into(values, rows, columns, &mut out, rows);
+	out
+}
+
+/// The same, where each row of the result begins `stride` values after the one before.
+pub(crate) fn transpose_into(
+	values: &[f32],
+	rows: usize,
+	columns: usize,
+	out: &mut [f32],
+	stride: usize,
+) {
+	const TILE: usize = 32;
 	for row_tile in (0..rows).step_by(TILE) {
 		for column_tile in (0..columns).step_by(TILE) {
 			for row in row_tile..rows.min(row_tile + TILE) {
 				for column in column_tile..columns.min(column_tile + TILE) {
-					out[column * rows + row] = values[row * columns + column];
+					out[column * stride + row] = values[row * columns + column];
 				}
 			}
 		}
 	}
-	out
 }
 
 #[cfg(test)]

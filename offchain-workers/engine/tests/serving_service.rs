@@ -16,8 +16,9 @@ use openledger_engine::{
 	random,
 	serving::{
 		AdapterKey, AdapterLimits, AdapterSource, AdapterUnavailable, Answer, Constraint,
-		ConstraintError, Event, Failed, Limits, Precision, Refused, Request, Residency,
-		ScoredToken, Service, ServiceOptions, ServingModel, ServingOptions, Tenant, Ticket,
+		ConstraintError, Event, Failed, Limits, PackedAdapter, Precision, Refused, Request,
+		Residency, ScoredToken, Service, ServiceOptions, ServingModel, ServingOptions, Tenant,
+		Ticket,
 	},
 	tiny::{random_adapter, TinyModel},
 	Adapter, FinishReason, GenerateError, GenerateOptions, Layout, LoraConfig, Model, Sampling,
@@ -33,14 +34,15 @@ struct Shelf {
 }
 
 impl AdapterSource for Shelf {
-	fn adapter(&self, key: AdapterKey) -> Result<Adapter, AdapterUnavailable> {
+	fn adapter(&self, key: AdapterKey) -> Result<PackedAdapter, AdapterUnavailable> {
 		std::thread::sleep(self.delay);
-		match key.0[0] {
-			number @ 0..200 => Ok(self.make(number.into(), 16.0)),
-			200 => Ok(self.make(200, 1e40)),
-			201 => Err(AdapterUnavailable::Unknown(key)),
+		let adapter = match key.0[0] {
+			number @ 0..200 => self.make(number.into(), 16.0),
+			200 => self.make(201, 1e38),
+			201 => return Err(AdapterUnavailable::Unknown(key)),
 			_ => panic!("a reader that panics"),
-		}
+		};
+		Ok(PackedAdapter::pack(&adapter, &self.config).unwrap())
 	}
 }
 

@@ -12,10 +12,10 @@ use lru::LruCache;
 use openledger_attribution::SpanIndex;
 use openledger_engine::{
 	serving::{
-		AdapterKey, AdapterLimits, AdapterSource, AdapterUnavailable, Service, ServiceOptions,
-		ServingModel, StartError,
+		AdapterKey, AdapterLimits, AdapterSource, AdapterUnavailable, PackedAdapter, Service,
+		ServiceOptions, ServingModel, StartError,
 	},
-	Adapter, LlamaConfig, Model,
+	LlamaConfig, Model,
 };
 use openledger_primitives::{
 	worker_api::{BaseModelHashes, InferenceOrder, SourceContribution, MAX_ORDER_BYTES},
@@ -260,9 +260,9 @@ fn read_adapter(
 	weights: H256,
 	hash: H256,
 	config: &LlamaConfig,
-) -> Result<(Adapter, H256), Stopped> {
+) -> Result<(PackedAdapter, H256), Stopped> {
 	let bytes = sources::fetch(store, hash, Failure::AdapterMissing)?;
-	let (adapter, metadata) = Adapter::from_bytes(&bytes, config)
+	let (adapter, metadata) = PackedAdapter::from_bytes(&bytes, config)
 		.map_err(|source| Failure::AdapterUnusable { hash, source })?;
 	let unfit = |why: &str| Failure::AdapterUnfit { hash, why: why.into() };
 	let named = |key| metadata.get(key).and_then(|hash| crate::hexadecimal::parse(hash));
@@ -282,7 +282,7 @@ struct StoredAdapters {
 }
 
 impl AdapterSource for StoredAdapters {
-	fn adapter(&self, key: AdapterKey) -> Result<Adapter, AdapterUnavailable> {
+	fn adapter(&self, key: AdapterKey) -> Result<PackedAdapter, AdapterUnavailable> {
 		match read_adapter(&self.store, self.weights, H256(key.0), &self.config) {
 			Ok((adapter, _)) => Ok(adapter),
 			Err(Stopped::Missing(_)) => Err(AdapterUnavailable::Unknown(key)),

@@ -9,12 +9,9 @@ use std::{
 	thread,
 };
 
-use crate::{
-	config::LlamaConfig,
-	serving::{
-		packed_adapter::PackedAdapter,
-		request::{AdapterKey, AdapterSource, AdapterUnavailable},
-	},
+use crate::serving::{
+	packed_adapter::PackedAdapter,
+	request::{AdapterKey, AdapterSource, AdapterUnavailable},
 };
 
 /// Threads that read adapters. More than one, so that a slow disk does not hold up an adapter that
@@ -24,7 +21,7 @@ const THREADS: usize = 2;
 /// How reading an adapter ended.
 pub(super) type Loaded = Result<Arc<PackedAdapter>, AdapterUnavailable>;
 
-/// Threads that read, check and pack adapters. They end when it is dropped.
+/// Threads that read adapters. They end when it is dropped.
 pub(super) struct Loader {
 	/// Gone when it is dropped, which ends the threads.
 	orders: Option<Sender<AdapterKey>>,
@@ -35,20 +32,18 @@ impl Loader {
 	/// Starts the threads; `done` hears of each adapter.
 	pub(super) fn start(
 		source: Arc<dyn AdapterSource>,
-		config: &LlamaConfig,
 		done: impl Fn(AdapterKey, Loaded) + Clone + Send + 'static,
 	) -> io::Result<Self> {
 		let (orders, taken) = channel();
 		let taken = Arc::new(Mutex::new(taken));
 		let mut threads = Vec::new();
 		for index in 0..THREADS {
-			let (source, config, done, taken) =
-				(source.clone(), config.clone(), done.clone(), taken.clone());
+			let (source, done, taken) = (source.clone(), done.clone(), taken.clone());
 			let builder = thread::Builder::new().name(format!("adapters-{index}"));
 			threads.push(builder.spawn(move || loop {
 				let next = taken.lock().unwrap_or_else(PoisonError::into_inner).recv();
 				let Ok(key) = next else { return };
-				done(key, load(&*source, &config, key));
+				done(key, load(&*source, key));
 			})?);
 		}
 		Ok(Self { orders: Some(orders), threads })
@@ -71,14 +66,9 @@ impl Drop for Loader {
 	}
 }
 
-fn load(source: &dyn AdapterSource, config: &LlamaConfig, key: AdapterKey) -> Loaded {
+fn load(source: &dyn AdapterSource, key: AdapterKey) -> Loaded {
 	// An adapter that makes its reader panic is an unusable adapter.
-	let read = || -> Loaded {
-		let adapter = source.adapter(key)?;
-		let packed = PackedAdapter::pack(&adapter, config)
-			.map_err(|error| AdapterUnavailable::Unusable { key, why: error.to_string() })?;
-		Ok(Arc::new(packed))
-	};
+	let read = || source.adapter(key).map(Arc::new);
 	std::panic::catch_unwind(std::panic::AssertUnwindSafe(read)).unwrap_or_else(|_| {
 		Err(AdapterUnavailable::Unusable { key, why: "reading it failed".into() })
 	})

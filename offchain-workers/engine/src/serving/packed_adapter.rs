@@ -1,9 +1,16 @@
 //! An adapter as the serving path multiplies with it: one block of memory, in the order of use.
 
+use std::{
+	collections::BTreeMap,
+	io::{Read, Seek},
+};
+
 use crate::{
 	config::LlamaConfig,
-	error::ForwardError,
-	lora::{Adapter, LoraLinear, TargetModule},
+	lora::{Adapter, TargetModule},
+	peft::{AdapterFile, PeftError},
+	peft_config::LoraConfig,
+	weights::transpose_into,
 };
 
 /// Layers that read the same input, and so share one product with their stacked `A`s (*shrink*).
@@ -61,59 +68,71 @@ pub(crate) struct Expand {
 	pub(crate) columns: usize,
 	/// Where `B` begins, `[rank, columns]`.
 	b: usize,
+	target: TargetModule,
 }
 
 impl PackedAdapter {
-	/// Copies an adapter that fits the model.
-	///
-	/// # Errors
-	/// The adapter's tensors cannot be read from their device, or do not fit.
-	pub fn pack(adapter: &Adapter, config: &LlamaConfig) -> Result<Self, ForwardError> {
-		let lora = adapter.weights();
-		lora.check(config)?;
-		let mut packed = Self { groups: Vec::new(), values: Vec::new(), width: 0 };
-		for layer in 0..config.num_hidden_layers {
-			let mut groups: [Group; 4] = Default::default();
-			for (group, shared) in groups.iter_mut().zip(SharedInput::ALL) {
-				*group = packed.pack_group(shared, config, |target| lora.get(layer, target))?;
+	/// Reads a single-file adapter (`peft.rs`) for a model of these dimensions. Gives its free metadata keys
+	/// too.
+	pub fn from_bytes(
+		bytes: &[u8],
+		model: &LlamaConfig,
+	) -> Result<(Self, BTreeMap<String, String>), PeftError> {
+		let (mut file, metadata) = AdapterFile::from_bytes(bytes, model)?;
+		let mut packed = Self::lay_out(&file.config, model);
+		for layer in 0..model.num_hidden_layers {
+			for shared in SharedInput::ALL {
+				packed.fill(layer, shared, &mut file)?;
 			}
-			packed.groups.push(groups);
 		}
-		packed.values.shrink_to_fit();
-		Ok(packed)
+		Ok((packed, metadata))
 	}
 
-	fn pack_group<'a>(
+	/// Packs an adapter in memory, by way of the file that it would be.
+	pub fn pack(adapter: &Adapter, model: &LlamaConfig) -> Result<Self, PeftError> {
+		let file = adapter.to_bytes(&BTreeMap::new())?;
+		Ok(Self::from_bytes(&file, model)?.0)
+	}
+
+	/// Room for the matrices that a configuration describes.
+	fn lay_out(config: &LoraConfig, model: &LlamaConfig) -> Self {
+		let (mut groups, mut values, mut width) = (Vec::new(), 0, 0);
+		for layer in 0..model.num_hidden_layers {
+			let of_layer = SharedInput::ALL.map(|shared| {
+				let group = Group::lay_out(shared, layer, config, model, values);
+				values = group.a + group.input * group.width;
+				width = width.max(group.width);
+				group
+			});
+			groups.push(of_layer);
+		}
+		Self { groups, values: vec![0.0; values], width }
+	}
+
+	/// Reads the matrices of one group into their places.
+	fn fill<R: Read + Seek>(
 		&mut self,
+		layer: usize,
 		shared: SharedInput,
-		config: &LlamaConfig,
-		linear: impl Fn(TargetModule) -> Option<&'a LoraLinear>,
-	) -> Result<Group, ForwardError> {
-		let mut group = Group::default();
-		let (mut column, mut stacked) = (0, Vec::new());
-		for target in shared.targets() {
-			let (input, columns) = target.widths(config);
-			group.input = input;
-			if let Some(linear) = linear(*target) {
-				let rank = linear.rank();
-				stacked.push((read(&linear.a)?, rank));
-				let b = self.values.len();
-				self.values.extend(read(&linear.b)?.iter().map(|value| value * linear.scale));
-				group.expands.push(Expand { from: group.width, rank, column, columns, b });
-				group.width += rank;
-			}
-			column += columns;
+		file: &mut AdapterFile<R>,
+	) -> Result<(), PeftError> {
+		let Self { groups, values, .. } = self;
+		let Some(group) = groups.get(layer).and_then(|groups| groups.get(shared as usize)) else {
+			return Ok(());
+		};
+		let room = |from: usize, length: usize| from..from + length;
+		for expand in &group.expands {
+			let Expand { from, rank, columns, b, target, .. } = *expand;
+			let scale = file.config.scale(layer, target);
+			let matrices = file.matrices(layer, target)?;
+			let all_b = values.get_mut(room(b, rank * columns)).unwrap_or_default();
+			transpose_into(&matrices.b, columns, rank, all_b, columns);
+			all_b.iter_mut().for_each(|value| *value *= scale);
+			let all_a = values.get_mut(room(group.a, group.input * group.width));
+			let stacked = all_a.and_then(|a| a.get_mut(from..)).unwrap_or_default();
+			transpose_into(&matrices.a, rank, group.input, stacked, group.width);
 		}
-		group.a = self.values.len();
-		if group.width > 0 {
-			for k in 0..group.input {
-				for (a, rank) in &stacked {
-					self.values.extend(a.get(k * rank..(k + 1) * rank).unwrap_or_default());
-				}
-			}
-		}
-		self.width = self.width.max(group.width);
-		Ok(group)
+		Ok(())
 	}
 
 	/// Bytes of memory.
@@ -143,6 +162,31 @@ impl PackedAdapter {
 }
 
 impl Group {
+	/// A group whose matrices follow each other from `start` on: each layer's `B`, then the stacked `A`.
+	fn lay_out(
+		shared: SharedInput,
+		layer: usize,
+		config: &LoraConfig,
+		model: &LlamaConfig,
+		start: usize,
+	) -> Self {
+		let mut group = Self { a: start, ..Self::default() };
+		let mut column = 0;
+		for &target in shared.targets() {
+			let (input, columns) = target.widths(model);
+			group.input = input;
+			if config.target_modules.contains(&target) {
+				let rank = config.rank(layer, target);
+				let (from, b) = (group.width, group.a);
+				group.expands.push(Expand { from, rank, column, columns, b, target });
+				group.width += rank;
+				group.a += rank * columns;
+			}
+			column += columns;
+		}
+		group
+	}
+
 	pub(crate) fn input(&self) -> usize {
 		self.input
 	}
@@ -150,8 +194,4 @@ impl Group {
 	pub(crate) fn expands(&self) -> &[Expand] {
 		&self.expands
 	}
-}
-
-fn read(tensor: &burn::tensor::Tensor<2>) -> Result<Vec<f32>, ForwardError> {
-	tensor.clone().try_into_vec_as::<f32>().map_err(|error| ForwardError::Device(error.to_string()))
 }

@@ -5,8 +5,8 @@ use std::{fmt, sync::Arc, time::Instant};
 use crate::{
 	error::{ForwardError, GenerateError},
 	generate::{FinishReason, GeneratedToken},
-	lora::Adapter,
 	sampling::{Sampling, SamplingError},
+	serving::packed_adapter::PackedAdapter,
 };
 
 /// Alternatives that may be asked for beside each token, as in OpenAI's API.
@@ -30,7 +30,7 @@ pub struct Tenant(pub Arc<str>);
 /// never from the one that computes.
 pub trait AdapterSource: Send + Sync {
 	/// Reads and checks an adapter. What it gives must be what the key says.
-	fn adapter(&self, key: AdapterKey) -> Result<Adapter, AdapterUnavailable>;
+	fn adapter(&self, key: AdapterKey) -> Result<PackedAdapter, AdapterUnavailable>;
 }
 
 /// Why an adapter cannot be served.

@@ -207,7 +207,7 @@ impl Service {
 			wake: Condvar::new(),
 			begun: Instant::now(),
 		});
-		let loader = Loader::start(source, model.config(), {
+		let loader = Loader::start(source, {
 			let shared = shared.clone();
 			move |key, loaded| {
 				shared.state().loaded.push((key, loaded));

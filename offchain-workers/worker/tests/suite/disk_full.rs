@@ -1,23 +1,16 @@
 //! A disk without room: nothing is taken in by halves, nothing is lost, and work goes on when there
 //! is room again. The limit on the size of files that a process may write stands for the disk.
 
-use crate::support::{contributions, training_order, Process};
+use crate::support::{allow, contributions, training_order, Process};
 use openledger_primitives::{
 	content::content_hash,
 	worker_api::{Order, Report, Work},
 	H256,
 };
 use reqwest::StatusCode;
-use rustix::process::{prlimit, Pid, Resource, Rlimit};
 use std::time::Duration;
 
 const LITTLE: u64 = 24 * 1_024;
-
-fn allow(worker: &Process, file_bytes: Option<u64>) {
-	let id = Pid::from_raw(worker.id().try_into().unwrap());
-	let limit = Rlimit { current: file_bytes, maximum: None };
-	prlimit(id, Resource::Fsize, limit).unwrap();
-}
 
 /// An order of more bytes than there is room for.
 fn large_order() -> Order {

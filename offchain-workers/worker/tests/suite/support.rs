@@ -15,6 +15,7 @@ use openledger_primitives::{
 };
 use openledger_worker::{base_model::BaseModel, time, Config, Daemon};
 use reqwest::{header, Method, Response, StatusCode};
+use rustix::process::{prlimit, Pid, Resource, Rlimit};
 use std::{
 	fs,
 	io::{BufRead, BufReader},
@@ -195,6 +196,13 @@ impl Drop for Process {
 		let _ = self.child.kill();
 		let _ = self.child.wait();
 	}
+}
+
+/// Bounds the bytes of each file that a worker may write, which stands for a disk without room.
+pub fn allow(worker: &Process, file_bytes: Option<u64>) {
+	let id = Pid::from_raw(worker.id().try_into().unwrap());
+	let limit = Rlimit { current: file_bytes, maximum: None };
+	prlimit(id, Resource::Fsize, limit).unwrap();
 }
 
 /// The worker in this process, with little patience.

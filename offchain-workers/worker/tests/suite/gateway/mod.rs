@@ -6,6 +6,7 @@ mod bad_input;
 mod chat;
 mod completions;
 mod drain;
+mod faults;
 mod keys;
 mod slow;
 

@@ -3,7 +3,7 @@
 //! There are two forward passes over the same files. [`Model`] is on burn: LoRA weights that require
 //! gradients keep their graph, so training uses it, and it is what the other one is tested against. A
 //! [`serving::Service`] answers any number of requests at a time, each with its own LoRA [`Adapter`] or
-//! with none, on kernels of its own.
+//! with none, without a tensor library.
 //!
 //! | file | what it is about |
 //! |---|---|
@@ -12,6 +12,8 @@
 //! | [`tensor_file`], `huggingface` | safetensors files, a Llama model in a Hugging Face directory |
 //! | [`tokenizer`], [`text`], [`chat`] | token ids, text with the bytes that each token contributed, chat templates |
 //! | `opened`, [`weights`], `rotary` | a model's files opened, its weights, its positions |
+//! | `kernel` | the arithmetic of both forward passes, for the instructions that the CPU has |
+//! | `operations` | differentiable operations for burn made of it |
 //! | `forward`, [`kv_cache`], [`model`] | the forward pass on burn |
 //! | [`lora`], [`peft`], `peft_config` | adapters in memory and in PEFT's format |
 //! | [`random`], [`sampling`], [`generate`], `growing_answer` | choosing tokens, log-probabilities, stop conditions |
@@ -33,11 +35,13 @@ pub mod generate;
 pub mod gguf;
 mod growing_answer;
 mod huggingface;
+mod kernel;
 pub mod kv_cache;
 mod llama_gguf;
 pub mod lora;
 pub mod model;
 mod opened;
+mod operations;
 pub mod peft;
 mod peft_config;
 pub mod quantization;
@@ -61,10 +65,10 @@ pub use gguf::GgufError;
 pub use kv_cache::KvCache;
 pub use lora::{Adapter, LoraError, LoraLinear, LoraWeights, TargetModule};
 pub use model::{LoadOptions, Model};
+pub use operations::cross_entropy::cross_entropy;
 pub use peft::PeftError;
 pub use peft_config::LoraConfig;
 pub use sampling::{Sampling, SamplingError};
 pub use tensor_file::TensorFileError;
 pub use text::DecodedText;
 pub use tokenizer::{Tokenizer, TokenizerError};
-pub use weights::Layout;

@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 
-use crate::{config::LlamaConfig, peft_config::LoraConfig};
+use crate::{config::LlamaConfig, operations::low_rank::low_rank, peft_config::LoraConfig};
 
 /// Largest rank accepted. PEFT users stay at or below 256.
 pub const MAX_RANK: usize = 1_024;
@@ -115,9 +115,9 @@ impl LoraLinear {
 		self.a.dims()[1]
 	}
 
-	/// `s · (xA)B`, `[rows, in]` to `[rows, out]`. The scale is applied at the narrow place.
+	/// `s · (xA)B`, `[rows, in]` to `[rows, out]`.
 	pub fn delta(&self, x: Tensor<2>) -> Tensor<2> {
-		x.matmul(self.a.clone()).mul_scalar(self.scale).matmul(self.b.clone())
+		low_rank(x, self.a.clone(), self.b.clone(), self.scale)
 	}
 }
 

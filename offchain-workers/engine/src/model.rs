@@ -1,6 +1,6 @@
 //! A loaded model: the handle that everything else goes through.
 
-use std::{num::NonZero, path::Path, thread};
+use std::{num::NonZero, path::Path, sync::Arc, thread};
 
 use burn::tensor::{Device, Tensor};
 use rayon::{ThreadPool, ThreadPoolBuilder};
@@ -13,9 +13,9 @@ use crate::{
 	kv_cache::KvCache,
 	lora::LoraWeights,
 	opened::OpenedModel,
-	rotary::RotaryTable,
+	rotary::Rotary,
 	tokenizer::Tokenizer,
-	weights::{Layout, Weights},
+	weights::Weights,
 };
 
 /// Rows of one batch.
@@ -27,19 +27,18 @@ pub const DEFAULT_MAX_CONTEXT: usize = 8_192;
 /// Longest context that [`LoadOptions`] may ask for.
 pub const MAX_CONTEXT: usize = 131_072;
 
-/// How to load a model. `Layout::Serving.into()` takes the defaults for the rest.
+/// How to load a model.
 #[derive(Clone, Debug)]
 pub struct LoadOptions {
-	pub layout: Layout,
 	/// Threads of the engine's pool; all cores when zero.
 	pub threads: usize,
 	/// Longest sequence served, tokens; never more than the model or [`MAX_CONTEXT`] allows.
 	pub max_context: usize,
 }
 
-impl From<Layout> for LoadOptions {
-	fn from(layout: Layout) -> Self {
-		Self { layout, threads: 0, max_context: DEFAULT_MAX_CONTEXT }
+impl Default for LoadOptions {
+	fn default() -> Self {
+		Self { threads: 0, max_context: DEFAULT_MAX_CONTEXT }
 	}
 }
 
@@ -48,7 +47,7 @@ impl From<Layout> for LoadOptions {
 pub struct Model {
 	config: LlamaConfig,
 	weights: Weights,
-	rotary: RotaryTable,
+	rotary: Arc<Rotary>,
 	max_context: usize,
 	device: Device,
 	tokenizer: Tokenizer,
@@ -58,20 +57,17 @@ pub struct Model {
 
 impl Model {
 	/// Loads a GGUF file of the `llama` architecture.
-	pub fn from_gguf(
-		path: impl AsRef<Path>,
-		options: impl Into<LoadOptions>,
-	) -> Result<Self, LoadError> {
-		Self::assemble(OpenedModel::gguf(path.as_ref())?, options.into())
+	pub fn from_gguf(path: impl AsRef<Path>, options: LoadOptions) -> Result<Self, LoadError> {
+		Self::assemble(OpenedModel::gguf(path.as_ref())?, options)
 	}
 
 	/// Loads a Hugging Face directory: `config.json`, `model.safetensors` or its shards with
 	/// `model.safetensors.index.json`, `tokenizer.json`, `tokenizer_config.json`.
 	pub fn from_huggingface(
 		directory: impl AsRef<Path>,
-		options: impl Into<LoadOptions>,
+		options: LoadOptions,
 	) -> Result<Self, LoadError> {
-		Self::assemble(OpenedModel::huggingface(directory.as_ref())?, options.into())
+		Self::assemble(OpenedModel::huggingface(directory.as_ref())?, options)
 	}
 
 	fn assemble(opened: OpenedModel, options: LoadOptions) -> Result<Self, LoadError> {
@@ -84,9 +80,8 @@ impl Model {
 			.thread_name(|index| format!("engine-{index}"))
 			.build()?;
 		let device = Device::flex();
-		let weights =
-			pool.install(|| Weights::load(&config, &mut *source, options.layout, &device))?;
-		let rotary = RotaryTable::new(&config, max_context, &device);
+		let weights = Weights::load(&config, &mut *source)?;
+		let rotary = Arc::new(Rotary::new(config.head_dim, config.rope_theta, max_context));
 		Ok(Self { config, weights, rotary, max_context, device, tokenizer, chat, pool })
 	}
 
@@ -173,7 +168,7 @@ impl Model {
 			}
 			cache.check(self, rows, longest)?;
 		}
-		const PADDING: i64 = 0;
+		const PADDING: u32 = 0;
 		let mut ids = Vec::with_capacity(rows * longest);
 		for row in tokens {
 			let start = ids.len();
@@ -184,7 +179,7 @@ impl Model {
 						vocab_size: self.config.vocab_size,
 					});
 				}
-				ids.push(i64::from(token));
+				ids.push(token);
 			}
 			ids.resize(start + longest, PADDING);
 		}
@@ -194,7 +189,7 @@ impl Model {
 			rotary: &self.rotary,
 			device: &self.device,
 		};
-		self.run(|| decoder.hidden(ids, rows, cache, lora))
+		self.run(|| decoder.hidden(&ids, rows, cache, lora))
 	}
 
 	/// Hidden states `[rows, hidden]` to logits `[rows, vocabulary]`. Callers choose few rows: a

@@ -1,22 +1,17 @@
-//! A model's weights on the device.
+//! A model's weights, packed.
 //!
 //! Files name and order the same tensors differently; a [`WeightSource`] hands them over under
 //! one set of names in transformers' convention: matrices `[out, in]`, heads of q and k in
 //! half-split order.
 
-use burn::tensor::{Device, Tensor, TensorData};
+use std::sync::Arc;
 
-use crate::{config::LlamaConfig, error::LoadError};
+use burn::tensor::Tensor;
 
-/// In which order projection weights lie in memory. The results are the same up to rounding.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Layout {
-	/// `[in, out]` contiguous: faster prefill and batched decoding.
-	Serving,
-	/// `[out, in]` contiguous: the backward pass multiplies by the transpose, which then is the
-	/// contiguous one.
-	Training,
-}
+use crate::{
+	config::LlamaConfig, error::LoadError, kernel::matrix::F32Panels,
+	operations::frozen_linear::frozen_linear,
+};
 
 /// A tensor's role in a Llama model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,28 +86,18 @@ pub(crate) trait WeightSource {
 /// `y = xW` with a fixed `W`.
 #[derive(Clone, Debug)]
 pub struct Projection {
-	/// `[in, out]`; a transposed view when the layout is [`Layout::Training`].
-	weight: Tensor<2>,
+	matrix: Arc<F32Panels>,
 }
 
 impl Projection {
 	/// Takes a weight as files hold it, `[out, in]` row-major.
-	fn new(values: Vec<f32>, out: usize, input: usize, layout: Layout, device: &Device) -> Self {
-		let weight = match layout {
-			Layout::Serving => {
-				let values = transpose(&values, out, input);
-				Tensor::from_data(TensorData::new(values, [input, out]), device)
-			},
-			Layout::Training => {
-				Tensor::<2>::from_data(TensorData::new(values, [out, input]), device).transpose()
-			},
-		};
-		Self { weight }
+	fn new(values: &[f32], out: usize, input: usize) -> Self {
+		Self { matrix: Arc::new(F32Panels::pack(values, out, input)) }
 	}
 
 	/// `[rows, in]` to `[rows, out]`.
 	pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-		x.matmul(self.weight.clone())
+		frozen_linear(x, self.matrix.clone())
 	}
 }
 
@@ -120,14 +105,13 @@ impl Projection {
 #[derive(Debug)]
 pub(crate) struct LayerWeights {
 	/// `[hidden]`.
-	pub attention_norm: Tensor<1>,
-	/// q, k and v side by side: `[hidden, query + 2 · key_value]`. One multiplication instead of
-	/// three.
-	pub query_key_value: Projection,
+	pub attention_norm: Arc<[f32]>,
+	pub query: Projection,
+	pub key: Projection,
+	pub value: Projection,
 	pub attention_output: Projection,
 	/// `[hidden]`.
-	pub feed_forward_norm: Tensor<1>,
-	/// Apart from `up`: SiLU on half of a packed product is strided and costs twice as much.
+	pub feed_forward_norm: Arc<[f32]>,
 	pub gate: Projection,
 	pub up: Projection,
 	pub down: Projection,
@@ -136,13 +120,11 @@ pub(crate) struct LayerWeights {
 /// All weights of a model.
 #[derive(Debug)]
 pub(crate) struct Weights {
-	/// `[vocabulary, hidden]`.
-	pub token_embedding: Tensor<2>,
+	/// `[vocabulary, hidden]` when the output head is another matrix; else the head's columns.
+	token_embedding: Option<Vec<f32>>,
 	pub layers: Vec<LayerWeights>,
 	/// `[hidden]`.
-	pub output_norm: Tensor<1>,
-	/// Shares its memory with the embedding when they are tied, whatever the layout: a second
-	/// copy would cost more memory than it saves time.
+	pub output_norm: Arc<[f32]>,
 	pub output_head: Projection,
 }
 
@@ -152,50 +134,55 @@ impl Weights {
 	pub(crate) fn load(
 		config: &LlamaConfig,
 		source: &mut dyn WeightSource,
-		layout: Layout,
-		device: &Device,
 	) -> Result<Self, LoadError> {
 		let mut read = |name: WeightName| source.read(name, &name.shape(config));
-		let vector = |values: Vec<f32>| {
-			let length = values.len();
-			Tensor::<1>::from_data(TensorData::new(values, [length]), device)
-		};
-		let projection =
-			|values: Vec<f32>, out, input| Projection::new(values, out, input, layout, device);
-
 		let (hidden, intermediate) = (config.hidden_size, config.intermediate_size);
-		let packed = config.query_size() + 2 * config.key_value_size();
+		let (query, key_value) = (config.query_size(), config.key_value_size());
 		let mut layers = Vec::new();
 		for index in 0..config.num_hidden_layers {
 			let mut read = |weight| read(WeightName::Layer(index, weight));
-			let mut query_key_value = read(LayerWeight::Query)?;
-			query_key_value.extend(read(LayerWeight::Key)?);
-			query_key_value.extend(read(LayerWeight::Value)?);
+			let attention_norm = read(LayerWeight::AttentionNorm)?.into();
+			let feed_forward_norm = read(LayerWeight::FeedForwardNorm)?.into();
+			let mut projection = |weight, out, input| {
+				read(weight).map(|values| Projection::new(&values, out, input))
+			};
 			layers.push(LayerWeights {
-				attention_norm: vector(read(LayerWeight::AttentionNorm)?),
-				query_key_value: projection(query_key_value, packed, hidden),
-				attention_output: projection(
-					read(LayerWeight::AttentionOutput)?,
-					hidden,
-					config.query_size(),
-				),
-				feed_forward_norm: vector(read(LayerWeight::FeedForwardNorm)?),
-				gate: projection(read(LayerWeight::Gate)?, intermediate, hidden),
-				up: projection(read(LayerWeight::Up)?, intermediate, hidden),
-				down: projection(read(LayerWeight::Down)?, hidden, intermediate),
+				attention_norm,
+				query: projection(LayerWeight::Query, query, hidden)?,
+				key: projection(LayerWeight::Key, key_value, hidden)?,
+				value: projection(LayerWeight::Value, key_value, hidden)?,
+				attention_output: projection(LayerWeight::AttentionOutput, hidden, query)?,
+				feed_forward_norm,
+				gate: projection(LayerWeight::Gate, intermediate, hidden)?,
+				up: projection(LayerWeight::Up, intermediate, hidden)?,
+				down: projection(LayerWeight::Down, hidden, intermediate)?,
 			});
 		}
-		let token_embedding = Tensor::<2>::from_data(
-			TensorData::new(read(WeightName::TokenEmbedding)?, [config.vocab_size, hidden]),
-			device,
-		);
-		let output_head = if config.tie_word_embeddings {
-			Projection { weight: token_embedding.clone().transpose() }
+		let embedding = read(WeightName::TokenEmbedding)?;
+		let (token_embedding, head) = if config.tie_word_embeddings {
+			(None, embedding)
 		} else {
-			projection(read(WeightName::OutputHead)?, config.vocab_size, hidden)
+			(Some(embedding), read(WeightName::OutputHead)?)
 		};
-		let output_norm = vector(read(WeightName::OutputNorm)?);
+		let output_norm = read(WeightName::OutputNorm)?.into();
+		let output_head = Projection::new(&head, config.vocab_size, hidden);
 		Ok(Self { token_embedding, layers, output_norm, output_head })
+	}
+
+	/// The embeddings of some tokens, `[tokens, hidden]` with `hidden` numbers in a row.
+	pub(crate) fn embed(&self, tokens: &[u32], hidden: usize) -> Vec<f32> {
+		let mut out = vec![0.0; tokens.len() * hidden];
+		for (token, out) in tokens.iter().zip(out.chunks_mut(hidden)) {
+			let token = *token as usize;
+			match &self.token_embedding {
+				Some(table) => {
+					let row = table.iter().skip(token * hidden);
+					out.iter_mut().zip(row).for_each(|(out, number)| *out = *number);
+				},
+				None => self.output_head.matrix.copy_column(token, out),
+			}
+		}
+		out
 	}
 }
 

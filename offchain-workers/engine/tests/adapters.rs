@@ -6,8 +6,8 @@ use std::{collections::BTreeMap, fs, path::Path};
 
 use openledger_engine::{
 	tensor_file::{self, NamedTensor, TensorFile},
-	tiny, Adapter, Layout, LoadOptions, LoraConfig, LoraError, LoraWeights, Model, PeftError,
-	TargetModule, TensorFileError,
+	tiny, Adapter, LoadOptions, LoraConfig, LoraError, LoraWeights, Model, PeftError, TargetModule,
+	TensorFileError,
 };
 use proptest::prelude::*;
 use serde_json::{json, Value};
@@ -18,7 +18,7 @@ fn golden() -> std::path::PathBuf {
 }
 
 fn model() -> Model {
-	let options = LoadOptions { threads: 1, ..Layout::Serving.into() };
+	let options = LoadOptions { threads: 1, ..LoadOptions::default() };
 	Model::from_huggingface(golden().join("tiny"), options).unwrap()
 }
 
@@ -211,7 +211,7 @@ fn weights_that_do_not_fit_should_be_refused_by_name() {
 	// Another base.
 	let directory = tempfile::tempdir().unwrap();
 	tiny::write_model(directory.path(), 1).unwrap();
-	let other = Model::from_huggingface(directory.path(), Layout::Serving).unwrap();
+	let other = Model::from_huggingface(directory.path(), LoadOptions::default()).unwrap();
 	assert!(matches!(copy().error(&other), PeftError::WrongShape { .. }));
 
 	let empty = tempfile::tempdir().unwrap();

@@ -1,10 +1,10 @@
-//! The forward pass against itself: caches, batches, layouts, gradients, refusals.
+//! The forward pass against itself: caches, batches, threads, gradients, refusals.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use burn::tensor::{Distribution, Tensor};
 use openledger_engine::{
-	tiny, ForwardError, KvCache, Layout, LoadOptions, LoraError, LoraLinear, LoraWeights, Model,
+	tiny, ForwardError, KvCache, LoadOptions, LoraError, LoraLinear, LoraWeights, Model,
 	TargetModule,
 };
 use tempfile::TempDir;
@@ -12,10 +12,10 @@ use tempfile::TempDir;
 /// Two ways to the same sum differ by rounding only.
 const ROUNDING: f32 = 2e-4;
 
-fn model(layout: Layout) -> (TempDir, Model) {
+fn model() -> (TempDir, Model) {
 	let directory = tempfile::tempdir().unwrap();
 	tiny::write_model(directory.path(), 7).unwrap();
-	let model = Model::from_huggingface(directory.path(), layout).unwrap();
+	let model = Model::from_huggingface(directory.path(), LoadOptions::default()).unwrap();
 	(directory, model)
 }
 
@@ -54,7 +54,7 @@ fn lora(model: &Model, autodiff: bool) -> LoraWeights {
 
 #[test]
 fn cached_steps_should_equal_one_uncached_pass() {
-	let (_directory, model) = model(Layout::Serving);
+	let (_directory, model) = model();
 	let lora = lora(&model, false);
 	for lora in [None, Some(&lora)] {
 		let rows = [tokens(40, 1), tokens(40, 2)];
@@ -80,7 +80,7 @@ fn cached_steps_should_equal_one_uncached_pass() {
 
 #[test]
 fn rows_of_a_padded_batch_should_equal_solo_rows() {
-	let (_directory, model) = model(Layout::Training);
+	let (_directory, model) = model();
 	let rows = [tokens(9, 1), tokens(23, 2), tokens(1, 3)];
 	let width = model.config().hidden_size;
 	let batch = values(model.hidden(&rows, None, None).unwrap());
@@ -91,18 +91,28 @@ fn rows_of_a_padded_batch_should_equal_solo_rows() {
 }
 
 #[test]
-fn layouts_should_agree() {
-	let (directory, serving) = model(Layout::Serving);
-	let options = LoadOptions { threads: 1, ..Layout::Training.into() };
-	let training = Model::from_huggingface(directory.path(), options).unwrap();
-	let row = tokens(30, 5);
-	let logits = |model: &Model| values(model.logits(model.hidden(&[&row], None, None).unwrap()));
-	assert_close(&logits(&serving), &logits(&training));
+fn results_should_not_depend_on_the_number_of_threads() {
+	let (directory, model) = model();
+	let options = LoadOptions { threads: 1, ..LoadOptions::default() };
+	let alone = Model::from_huggingface(directory.path(), options).unwrap();
+	let lora = lora(&model, true);
+	let rows = [tokens(30, 5), tokens(70, 6)];
+	let results = |model: &Model| {
+		model.run(|| {
+			let hidden = model.hidden(&rows, None, Some(&lora)).unwrap();
+			let mut gradients = hidden.clone().square().sum().backward();
+			let leaves = lora.iter().flat_map(|(_, _, linear)| [&linear.a, &linear.b]);
+			let gradients = leaves.map(|leaf| leaf.grad_remove(&mut gradients).unwrap());
+			let gradients: Vec<Vec<f32>> = gradients.map(values).collect();
+			(values(model.logits(hidden.inner())), gradients)
+		})
+	};
+	assert_eq!(results(&model), results(&alone));
 }
 
 #[test]
 fn lora_leaves_should_get_the_gradients_of_finite_differences() {
-	let (_directory, model) = model(Layout::Training);
+	let (_directory, model) = model();
 	let lora = lora(&model, true);
 	let rows = [tokens(6, 1), tokens(4, 2)];
 	let loss = |lora: &LoraWeights| model.hidden(&rows, None, Some(lora)).unwrap().square().mean();
@@ -140,7 +150,7 @@ fn lora_leaves_should_get_the_gradients_of_finite_differences() {
 
 #[test]
 fn bad_batches_should_be_refused_by_name() {
-	let (_directory, model) = model(Layout::Serving);
+	let (_directory, model) = model();
 	let none: [Vec<u32>; 0] = [];
 	assert!(matches!(model.hidden(&none, None, None), Err(ForwardError::Empty)));
 	assert!(matches!(model.hidden(&[[3].as_slice(), &[]], None, None), Err(ForwardError::Empty)));
@@ -165,7 +175,7 @@ fn bad_batches_should_be_refused_by_name() {
 
 #[test]
 fn bad_caches_should_be_refused_by_name() {
-	let (_directory, model) = model(Layout::Serving);
+	let (_directory, model) = model();
 	assert!(matches!(KvCache::new(&model, 0, 1), Err(ForwardError::Empty)));
 	assert!(matches!(KvCache::new(&model, 1, 4_000), Err(ForwardError::ContextExceeded { .. })));
 	assert!(matches!(KvCache::new(&model, 2_000, 1), Err(ForwardError::TooManyRows { .. })));
@@ -188,7 +198,7 @@ fn bad_caches_should_be_refused_by_name() {
 
 #[test]
 fn adapters_of_another_model_should_be_refused_by_name() {
-	let (_directory, model) = model(Layout::Serving);
+	let (_directory, model) = model();
 	let run = |weights: &LoraWeights| model.hidden(&[[3u32]], None, Some(weights)).unwrap_err();
 	assert!(matches!(
 		run(&LoraWeights::new(3)),

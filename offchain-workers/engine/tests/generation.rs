@@ -5,8 +5,8 @@
 use burn::tensor::{Distribution, Tensor};
 use openledger_engine::{
 	tiny, Adapter, CancelFlag, FinishReason, ForwardError, GenerateError, GenerateOptions,
-	Generation, Layout, LoadOptions, LoraConfig, LoraLinear, LoraWeights, Model, Sampling,
-	SamplingError, TargetModule,
+	Generation, LoadOptions, LoraConfig, LoraLinear, LoraWeights, Model, Sampling, SamplingError,
+	TargetModule,
 };
 use tempfile::TempDir;
 
@@ -15,7 +15,7 @@ const PROMPT: &str = "Tell me about walls.";
 fn model() -> (TempDir, Model) {
 	let directory = tempfile::tempdir().unwrap();
 	tiny::write_model(directory.path(), 21).unwrap();
-	let model = Model::from_huggingface(directory.path(), Layout::Serving).unwrap();
+	let model = Model::from_huggingface(directory.path(), LoadOptions::default()).unwrap();
 	(directory, model)
 }
 
@@ -86,7 +86,7 @@ fn sampling_should_depend_on_seed_and_request_only() {
 	};
 	assert_ne!(generate(&model, &other_request).0.text, first.text);
 	assert_eq!(generate(&model, &sampled(30)).0, first);
-	let again = Model::from_huggingface(directory.path(), Layout::Serving).unwrap();
+	let again = Model::from_huggingface(directory.path(), LoadOptions::default()).unwrap();
 	assert_eq!(generate(&again, &sampled(30)).0, first);
 	// A shorter answer is the beginning of a longer one.
 	let (longer, _) = generate(&model, &sampled(40));
@@ -209,7 +209,7 @@ fn a_cancelled_generation_should_end_with_what_it_has() {
 #[test]
 fn the_context_should_end_an_answer() {
 	let (directory, _) = model();
-	let options = LoadOptions { max_context: 32, ..Layout::Serving.into() };
+	let options = LoadOptions { max_context: 32, ..LoadOptions::default() };
 	let model = Model::from_huggingface(directory.path(), options).unwrap();
 	let prompt = prompt(&model);
 	let answer = model.generate(&prompt, None, &sampled(500), &mut |_| ()).unwrap();

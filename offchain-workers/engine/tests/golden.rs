@@ -9,7 +9,8 @@ use std::{
 };
 
 use openledger_engine::{
-	tensor_file::TensorFile, Adapter, ChatMessage, FinishReason, GenerateOptions, Layout, Model,
+	tensor_file::TensorFile, Adapter, ChatMessage, FinishReason, GenerateOptions, LoadOptions,
+	Model,
 };
 use serde::Deserialize;
 
@@ -102,27 +103,27 @@ fn check_greedy(model: &Model, adapter: Option<&Adapter>, case: &Case) {
 #[test]
 fn tiny_models_and_adapters_should_answer_as_transformers_and_peft_do() {
 	let (expected, logits) = expected("expected");
-	for layout in [Layout::Serving, Layout::Training] {
-		let models = HashMap::from([
-			("huggingface", Model::from_huggingface(golden().join("tiny"), layout).unwrap()),
-			("gguf", Model::from_gguf(golden().join("tiny.gguf"), layout).unwrap()),
-		]);
-		models.values().for_each(|model| check_text(model, &expected));
-		let mut adapters = BTreeSet::new();
-		for case in &expected.cases {
-			let model = &models[case.source.as_str()];
-			let adapter = case.adapter.as_ref().map(|name| {
-				adapters.insert(name.clone());
-				Adapter::read_directory(golden().join("adapters").join(name), model.config())
-					.unwrap()
-			});
-			let difference = compare(model, adapter.as_ref(), &case.prompt, &logits[&case.name], 1);
-			assert!(difference < TOLERANCE, "{}: {difference}", case.name);
-			check_greedy(model, adapter.as_ref(), case);
-		}
-		assert_eq!(adapters.len(), 4);
-		assert_eq!(expected.cases.len(), 24);
+	let models = HashMap::from([
+		(
+			"huggingface",
+			Model::from_huggingface(golden().join("tiny"), LoadOptions::default()).unwrap(),
+		),
+		("gguf", Model::from_gguf(golden().join("tiny.gguf"), LoadOptions::default()).unwrap()),
+	]);
+	models.values().for_each(|model| check_text(model, &expected));
+	let mut adapters = BTreeSet::new();
+	for case in &expected.cases {
+		let model = &models[case.source.as_str()];
+		let adapter = case.adapter.as_ref().map(|name| {
+			adapters.insert(name.clone());
+			Adapter::read_directory(golden().join("adapters").join(name), model.config()).unwrap()
+		});
+		let difference = compare(model, adapter.as_ref(), &case.prompt, &logits[&case.name], 1);
+		assert!(difference < TOLERANCE, "{}: {difference}", case.name);
+		check_greedy(model, adapter.as_ref(), case);
 	}
+	assert_eq!(adapters.len(), 4);
+	assert_eq!(expected.cases.len(), 24);
 }
 
 #[test]
@@ -145,7 +146,7 @@ fn smollm2_should_answer_as_transformers_does() {
 	};
 	const STRIDE: usize = 97;
 	let (expected, logits) = expected("smollm2");
-	let model = Model::from_gguf(path, Layout::Serving).unwrap();
+	let model = Model::from_gguf(path, LoadOptions::default()).unwrap();
 	check_text(&model, &expected);
 	for case in &expected.cases {
 		let difference = compare(&model, None, &case.prompt, &logits[&case.name], STRIDE);

@@ -5,8 +5,8 @@
 use std::{fs, io::Cursor, path::Path};
 
 use openledger_engine::{
-	gguf::Gguf, quantization::NumberFormat, ConfigError, GgufError, Layout, LoadError, LoadOptions,
-	Model, TokenizerError,
+	gguf::Gguf, quantization::NumberFormat, ConfigError, GgufError, LoadError, LoadOptions, Model,
+	TokenizerError,
 };
 use proptest::prelude::*;
 
@@ -70,7 +70,7 @@ fn tiny() -> Vec<u8> {
 fn load(bytes: &[u8]) -> Result<Model, LoadError> {
 	let file = tempfile::NamedTempFile::new().unwrap();
 	fs::write(file.path(), bytes).unwrap();
-	Model::from_gguf(file.path(), LoadOptions { threads: 1, ..Layout::Serving.into() })
+	Model::from_gguf(file.path(), LoadOptions { threads: 1, ..LoadOptions::default() })
 }
 
 /// The tiny model with another 32-bit value under a metadata key.
@@ -93,7 +93,7 @@ fn what_is_no_gguf_file_should_be_refused() {
 		assert!(matches!(error, GgufError::UnsupportedVersion(v) if v == version));
 	}
 	assert!(matches!(
-		Model::from_gguf("no such file", Layout::Serving),
+		Model::from_gguf("no such file", LoadOptions::default()),
 		Err(LoadError::Gguf(GgufError::Io(_)))
 	));
 }

@@ -11,8 +11,7 @@ use std::{
 use openledger_engine::{
 	tensor_file::{self, NamedTensor, TensorFile},
 	tiny::{self, TinyModel},
-	ChatMessage, ConfigError, Layout, LoadError, LoadOptions, Model, TensorFileError,
-	TokenizerError,
+	ChatMessage, ConfigError, LoadError, LoadOptions, Model, TensorFileError, TokenizerError,
 };
 use proptest::prelude::*;
 use serde_json::{json, Value};
@@ -80,7 +79,7 @@ impl Directory {
 	}
 
 	fn load(&self) -> Result<Model, LoadError> {
-		let options = LoadOptions { threads: 1, ..Layout::Serving.into() };
+		let options = LoadOptions { threads: 1, ..LoadOptions::default() };
 		Model::from_huggingface(self.0.path(), options)
 	}
 
@@ -105,7 +104,7 @@ fn tiny_models_should_be_deterministic_and_load() {
 	assert_eq!(read(&a), read(&b));
 	assert_ne!(read(&a), read(&c));
 	assert!((900_000 * 4..1_300_000 * 4).contains(&read(&a).len()));
-	let model = Model::from_huggingface(a.path(), Layout::Serving).unwrap();
+	let model = Model::from_huggingface(a.path(), LoadOptions::default()).unwrap();
 	assert_eq!(model.config(), &TinyModel::default().config());
 	let messages = [ChatMessage::new("user", "Hi")];
 	assert_eq!(

@@ -12,7 +12,7 @@ use openledger_engine::{
 		PackedAdapter, Precision, ServingModel, ServingOptions,
 	},
 	tiny::{random_adapter, TinyModel},
-	Adapter, Layout, LoraConfig, Model, TargetModule,
+	Adapter, LoadOptions, LoraConfig, Model, TargetModule,
 };
 
 const PAGES: usize = 64;
@@ -31,7 +31,7 @@ impl Fixture {
 		let hidden_size = if tied { 256 } else { 128 };
 		let tiny = TinyModel { tie_word_embeddings: tied, hidden_size, ..TinyModel::default() };
 		tiny.write(folder.path(), 3).unwrap();
-		let reference = Model::from_huggingface(folder.path(), Layout::Serving).unwrap();
+		let reference = Model::from_huggingface(folder.path(), LoadOptions::default()).unwrap();
 		let options = ServingOptions { precision, ..ServingOptions::default() };
 		let model = ServingModel::from_huggingface(folder.path(), options).unwrap();
 		let adapters = (0..3).map(|index| adapter(&reference, index)).collect();

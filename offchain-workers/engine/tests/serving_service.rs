@@ -21,8 +21,8 @@ use openledger_engine::{
 		Ticket,
 	},
 	tiny::{random_adapter, TinyModel},
-	Adapter, FinishReason, GenerateError, GenerateOptions, Layout, LoraConfig, Model, Sampling,
-	TargetModule,
+	Adapter, FinishReason, GenerateError, GenerateOptions, LoadOptions, LoraConfig, Model,
+	Sampling, TargetModule,
 };
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -85,7 +85,7 @@ impl Fixture {
 	fn with_delay(options: ServiceOptions, delay: Duration) -> Self {
 		let folder = tempfile::tempdir().unwrap();
 		TinyModel::default().write(folder.path(), 11).unwrap();
-		let reference = Model::from_huggingface(folder.path(), Layout::Serving).unwrap();
+		let reference = Model::from_huggingface(folder.path(), LoadOptions::default()).unwrap();
 		let model =
 			ServingModel::from_huggingface(folder.path(), ServingOptions::default()).unwrap();
 		assert_eq!(model.precision(), Precision::F32);

@@ -13,9 +13,7 @@
 
 use std::{collections::BTreeMap, error::Error, fs, path::PathBuf, time::Duration};
 
-use openledger_engine::{
-	Adapter, CancelFlag, ChatMessage, GenerateOptions, Layout, LoadOptions, Model,
-};
+use openledger_engine::{Adapter, CancelFlag, ChatMessage, GenerateOptions, LoadOptions, Model};
 use openledger_trainer::{
 	CheckpointPolicy, Dataset, ProgressEvent, Record, TrainingRun, TrainingSpec,
 };
@@ -79,7 +77,7 @@ fn main() -> Result<()> {
 		}
 		println!("{}: {} records", path.display(), records.len() - before);
 	}
-	let options = LoadOptions { threads: arguments.threads, ..Layout::Training.into() };
+	let options = LoadOptions { threads: arguments.threads, ..LoadOptions::default() };
 	let model = match arguments.model.is_dir() {
 		true => Model::from_huggingface(&arguments.model, options)?,
 		false => Model::from_gguf(&arguments.model, options)?,

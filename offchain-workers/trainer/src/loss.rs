@@ -5,7 +5,8 @@
 //! not interact: take [`ROWS_PER_CHUNK`] rows, compute their logits, loss and gradient, drop the
 //! logits, go on. The body's backward pass then starts from the collected gradient.
 
-use burn::tensor::{activation, IndexingUpdateOp, Int, Tensor, TensorData};
+use burn::tensor::Tensor;
+use openledger_engine::cross_entropy;
 
 /// Rows of logits held at a time: 25 MB at a vocabulary of 49,152, and enough rows for the head's
 /// matrix product to run at full speed.
@@ -27,8 +28,6 @@ pub struct LossAndGradient {
 ///
 /// `rows_per_chunk` bounds the rows for which logits exist at once. `targets` has a number for
 /// every row, each below the vocabulary's size.
-///
-/// With `p = softmax(logits)`, the gradient with respect to the logits is `weight · (p - onehot)`.
 pub fn loss_and_gradient(
 	head: impl Fn(Tensor<2>) -> Tensor<2>,
 	hidden: Tensor<2>,
@@ -40,16 +39,9 @@ pub fn loss_and_gradient(
 	let mut gradients = Vec::with_capacity(targets.len().div_ceil(rows_per_chunk.max(1)));
 	for (rows, targets) in chunks(&hidden, targets, rows_per_chunk) {
 		let leaf = rows.autodiff().require_grad();
-		let logits = head(leaf.clone());
-		let columns = target_columns(targets, &logits);
-		let (losses, probabilities) = losses(logits.clone().inner(), columns.clone());
-		sum += total(losses);
-		let minus_one = Tensor::ones([targets.len(), 1], &probabilities.device()).neg();
-		let gradient =
-			probabilities.scatter(1, columns, minus_one, IndexingUpdateOp::Add).mul_scalar(weight);
-		// The derivative of this sum with respect to the logits is the gradient just computed;
-		// autodiff carries it through the head.
-		let mut tape = (logits * gradient.autodiff()).sum().backward();
+		let losses = cross_entropy(head(leaf.clone()), targets);
+		sum += total(losses.clone().inner());
+		let mut tape = losses.sum().mul_scalar(weight).backward();
 		if let Some(gradient) = leaf.grad_remove(&mut tape) {
 			gradients.push(gradient);
 		}
@@ -65,11 +57,7 @@ pub fn loss(
 	rows_per_chunk: usize,
 ) -> f64 {
 	chunks(&hidden, targets, rows_per_chunk)
-		.map(|(rows, targets)| {
-			let logits = head(rows);
-			let columns = target_columns(targets, &logits);
-			total(losses(logits, columns).0)
-		})
+		.map(|(rows, targets)| total(cross_entropy(head(rows), targets)))
 		.sum()
 }
 
@@ -84,25 +72,6 @@ fn chunks<'a>(
 	})
 }
 
-/// `targets` as a column of indices beside `logits`.
-fn target_columns(targets: &[u32], logits: &Tensor<2>) -> Tensor<2, Int> {
-	let indices: Vec<i64> = targets.iter().map(|&target| i64::from(target)).collect();
-	let device = logits.device().inner();
-	Tensor::from_data(TensorData::new(indices, [targets.len(), 1]), &device)
-}
-
-/// `-ln p(target)` of every row (`[rows, 1]`) and the probabilities (`[rows, vocabulary]`).
-///
-/// `ln Σ exp(logits)` is taken as `max(logits) - ln(max(p))`: the largest probability is at least
-/// one part in the vocabulary, so that nothing underflows however unlikely the target is.
-fn losses(logits: Tensor<2>, columns: Tensor<2, Int>) -> (Tensor<2>, Tensor<2>) {
-	let probabilities = activation::softmax(logits.clone(), 1);
-	let largest = logits.clone().max_dim(1);
-	let target = logits.gather(1, columns);
-	let losses = largest - probabilities.clone().max_dim(1).log() - target;
-	(losses, probabilities)
-}
-
 /// Sum in f64 and in order, so that it does not depend on the number of threads.
 fn total(losses: Tensor<2>) -> f64 {
 	losses.into_data().iter::<f32>().map(f64::from).sum()
@@ -110,7 +79,7 @@ fn total(losses: Tensor<2>) -> f64 {
 
 #[cfg(test)]
 mod tests {
-	use burn::tensor::Device;
+	use burn::tensor::{activation, Device, Int, TensorData};
 
 	use super::*;
 	use crate::random::{Purpose, Stream};
@@ -128,11 +97,17 @@ mod tests {
 		tensor.into_data().iter::<f32>().collect()
 	}
 
+	/// `targets` as a column of indices.
+	fn target_columns(targets: &[u32]) -> Tensor<2, Int> {
+		let indices: Vec<i64> = targets.iter().map(|&target| i64::from(target)).collect();
+		Tensor::from_data(TensorData::new(indices, [targets.len(), 1]), &Device::flex())
+	}
+
 	/// Mean loss and its gradient the plain way: log-softmax over everything, autodiff.
 	fn unchunked(hidden: Tensor<2>, weight: &Tensor<2>, targets: &[u32]) -> (f64, Vec<f32>) {
 		let leaf = hidden.autodiff().require_grad();
 		let logits = leaf.clone().matmul(weight.clone());
-		let columns = target_columns(targets, &logits).autodiff();
+		let columns = target_columns(targets).autodiff();
 		let loss = activation::log_softmax(logits, 1).gather(1, columns).mean().neg();
 		let mut tape = loss.backward();
 		let value: f32 = loss.into_scalar();

@@ -29,7 +29,7 @@ pub const MAX_BASE_MODEL_BYTES: usize = 256;
 /// A run: what to train, on what, and how it may be interrupted.
 #[derive(Clone, Copy)]
 pub struct TrainingRun<'a> {
-	/// The frozen base model. [`Layout::Training`](openledger_engine::Layout::Training) is faster.
+	/// The frozen base model.
 	pub model: &'a Model,
 	/// The base model's name or, better, the hash of its file: a checkpoint of another one is
 	/// refused. It is noted in the adapter.

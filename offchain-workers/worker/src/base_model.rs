@@ -13,7 +13,6 @@ use openledger_engine::{
 	gguf::{Array, Gguf, Value},
 	model::LoadOptions,
 	serving::{Precision, ServingModel, ServingOptions},
-	weights::Layout,
 	GgufError, LlamaConfig, LoadError, Model,
 };
 use openledger_primitives::{
@@ -147,7 +146,7 @@ impl BaseModel {
 
 	/// Loads the model for training.
 	pub fn load_for_training(&self, threads: usize) -> Result<Model, LoadError> {
-		let options = LoadOptions { threads, ..Layout::Training.into() };
+		let options = LoadOptions { threads, ..LoadOptions::default() };
 		if self.path.is_dir() {
 			Model::from_huggingface(&self.path, options)
 		} else {

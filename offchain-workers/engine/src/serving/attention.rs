@@ -1,8 +1,7 @@
 //! Causal attention over pages: each query meets the keys and values of its own sequence, page by page
 //! in order.
 
-use crate::serving::{
-	forward::Pass,
+use crate::{
 	kernel::{
 		matrix::ActivationsWindow,
 		product::{
@@ -11,8 +10,7 @@ use crate::serving::{
 		},
 		rowwise, Activations,
 	},
-	paged_cache::LayerWindow,
-	pages::PAGE_TOKENS,
+	serving::{forward::Pass, paged_cache::LayerWindow, pages::PAGE_TOKENS},
 };
 
 /// Queries of one head that are worked on together: with the heads that share a key head, they fill

@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use crate::{
 	error::ForwardError,
+	kernel::{product::Window, Activations},
 	serving::{
 		forward::{for_each_panel, norm, Pass},
-		kernel::{product::Window, Activations},
 		model::ServingModel,
 		packed_adapter::PackedAdapter,
 		paged_cache::PagedCache,

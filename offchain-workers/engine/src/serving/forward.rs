@@ -7,18 +7,20 @@
 
 use std::{ops::Range, sync::Arc};
 
-use crate::serving::{
-	executor::{Buffers, Segment},
+use crate::{
 	kernel::{
 		matrix::ActivationsWindow,
 		product::{product, Rows, Window, TILE_COLUMNS, TILE_ROWS},
 		rowwise, Activations, Instructions, PackedMatrix,
 	},
-	model::ServingModel,
-	packed_adapter::{PackedAdapter, SharedInput},
-	paged_cache::{LayerWindow, PagedCache},
-	pages::PAGE_TOKENS,
-	team::Team,
+	serving::{
+		executor::{Buffers, Segment},
+		model::ServingModel,
+		packed_adapter::{PackedAdapter, SharedInput},
+		paged_cache::{LayerWindow, PagedCache},
+		pages::PAGE_TOKENS,
+		team::Team,
+	},
 };
 
 /// Rows from which on it pays to share out work that goes row by row.

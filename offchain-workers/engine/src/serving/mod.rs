@@ -11,13 +11,11 @@
 //! | `stepper`, `active`, `sampler`, `loader` | the thread that steps, each request's state, tokens from logits, reading adapters |
 //! | [`model`], [`packed_adapter`], [`paged_cache`] | weights, adapters, keys and values, as they are multiplied with |
 //! | [`executor`], `forward`, `attention`, `team` | one step over a ragged batch, on all threads |
-//! | [`kernel`] | the arithmetic |
 
 mod active;
 mod attention;
 pub mod executor;
 mod forward;
-pub mod kernel;
 mod loader;
 pub mod model;
 pub mod packed_adapter;

@@ -6,15 +6,15 @@ use crate::{
 	chat::ChatTemplate,
 	config::LlamaConfig,
 	error::LoadError,
+	kernel::{Instructions, PackedMatrix},
 	model::DEFAULT_MAX_CONTEXT,
 	opened::OpenedModel,
-	rotary::cosines_and_sines,
-	serving::kernel::{Instructions, PackedMatrix},
+	rotary::Rotary,
 	tokenizer::Tokenizer,
 	weights::{LayerWeight, WeightName, WeightSource},
 };
 
-pub use crate::serving::kernel::matrix::Precision;
+pub use crate::kernel::matrix::Precision;
 
 /// How to load a model for serving.
 #[derive(Clone, Copy, Debug)]
@@ -67,14 +67,6 @@ pub(crate) struct PackedLayer {
 	pub(crate) down: PackedMatrix,
 }
 
-/// Cosines and sines of every position, `[positions, head_dim / 2]`.
-#[derive(Debug)]
-pub(crate) struct Rotary {
-	cos: Vec<f32>,
-	sin: Vec<f32>,
-	pairs: usize,
-}
-
 impl ServingModel {
 	/// Loads a GGUF file of the `llama` architecture.
 	pub fn from_gguf(path: impl AsRef<Path>, options: ServingOptions) -> Result<Self, LoadError> {
@@ -93,7 +85,7 @@ impl ServingModel {
 		let max_context = opened.max_context(options.max_context);
 		let OpenedModel { config, tokenizer, chat, mut source } = opened;
 		let weights = PackedWeights::load(&config, &mut *source, options.precision)?;
-		let rotary = Rotary::new(&config, max_context);
+		let rotary = Rotary::new(config.head_dim, config.rope_theta, max_context);
 		Ok(Self {
 			config,
 			precision: options.precision,
@@ -206,18 +198,5 @@ impl PackedWeights {
 			+ self.token_embedding.as_deref().map_or(0, size_of_val)
 			+ size_of_val(&self.output_norm[..])
 			+ self.output_head.bytes()
-	}
-}
-
-impl Rotary {
-	fn new(config: &LlamaConfig, positions: usize) -> Self {
-		let (cos, sin) = cosines_and_sines(config, positions);
-		Self { cos, sin, pairs: config.head_dim / 2 }
-	}
-
-	/// Cosines and sines of one position.
-	pub(crate) fn at(&self, position: usize) -> (&[f32], &[f32]) {
-		let range = position * self.pairs..(position + 1) * self.pairs;
-		(self.cos.get(range.clone()).unwrap_or_default(), self.sin.get(range).unwrap_or_default())
 	}
 }

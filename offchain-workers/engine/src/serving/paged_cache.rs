@@ -2,10 +2,8 @@
 
 use crate::{
 	config::LlamaConfig,
-	serving::{
-		kernel::{product::Window, LANES},
-		pages::PAGE_TOKENS,
-	},
+	kernel::{product::Window, LANES},
+	serving::pages::PAGE_TOKENS,
 };
 
 /// Scores of a page lie along one vector.

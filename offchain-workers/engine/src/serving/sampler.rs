@@ -1,11 +1,9 @@
 //! From a row of logits to a token and its log-probability.
 
 use crate::{
+	kernel::{rowwise, Instructions},
 	sampling::{Sampling, SamplingError},
-	serving::{
-		kernel::{rowwise, Instructions},
-		request::{Alternative, Constraint, Failed},
-	},
+	serving::request::{Alternative, Constraint, Failed},
 };
 
 /// What is wanted of one row of logits.

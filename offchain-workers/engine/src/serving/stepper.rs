@@ -10,10 +10,10 @@ use std::{
 
 use crate::{
 	generate::FinishReason,
+	kernel::product::Window,
 	serving::{
 		active::{Active, Next},
 		executor::{Executor, Segment, LOGIT_ROWS},
-		kernel::product::Window,
 		loader::Loader,
 		packed_adapter::PackedAdapter,
 		request::{AdapterKey, AdapterUnavailable, Failed},

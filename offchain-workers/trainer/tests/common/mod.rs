@@ -4,7 +4,7 @@
 
 use std::path::PathBuf;
 
-use openledger_engine::{CancelFlag, Layout, LoadOptions, Model};
+use openledger_engine::{CancelFlag, LoadOptions, Model};
 use openledger_trainer::{
 	CheckpointPolicy, Dataset, Example, ProgressEvent, TrainError, Trained, TrainingLength,
 	TrainingRun, TrainingSpec,
@@ -19,7 +19,7 @@ pub fn model() -> Model {
 }
 
 pub fn model_in(directory: PathBuf) -> Model {
-	let options = LoadOptions { threads: 2, ..Layout::Training.into() };
+	let options = LoadOptions { threads: 2, ..LoadOptions::default() };
 	Model::from_huggingface(directory, options).unwrap()
 }
 

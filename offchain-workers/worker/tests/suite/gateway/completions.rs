@@ -2,7 +2,7 @@
 
 use super::{gateway, model_name, with};
 use crate::support::model;
-use openledger_engine::{Layout, Model};
+use openledger_engine::{LoadOptions, Model};
 use serde_json::{json, Value};
 
 const COMPLETIONS: &str = "/v1/completions";
@@ -59,7 +59,7 @@ async fn a_stream_of_completions_should_echo_and_end() {
 #[tokio::test(flavor = "multi_thread")]
 async fn prompts_should_be_scored_as_the_model_scores_them() {
 	let (worker, gateway) = gateway().await;
-	let model = Model::from_huggingface(model(), Layout::Serving).unwrap();
+	let model = Model::from_huggingface(model(), LoadOptions::default()).unwrap();
 	let (context, continuation) = (ids("The capital of France is"), ids(" Paris."));
 	let expected = model.score(&context, &continuation, None).unwrap();
 	let whole = [context.clone(), continuation.clone()].concat();

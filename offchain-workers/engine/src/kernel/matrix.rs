@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::{
-	product::{product, product_bf16, Rows, Window, TILE_COLUMNS},
+	product::{product, product_bf16, transpose::transpose, Rows, Window, TILE_COLUMNS},
 	Instructions,
 };
 
@@ -29,10 +29,109 @@ pub(crate) struct PackedMatrix {
 
 #[derive(Debug)]
 enum Panels {
-	/// `[panel][input][column]`.
-	F32(Vec<f32>),
+	F32(F32Panels),
 	/// `[panel][input / 2][column]`, pairs along the input.
 	Bf16(Vec<u32>),
+}
+
+/// A fixed matrix `[input, output]` of f32, `[panel][input][column]`.
+#[derive(Debug)]
+pub(crate) struct F32Panels {
+	input: usize,
+	output: usize,
+	values: Vec<f32>,
+}
+
+/// Panels whose columns are turned over at a time. They are the inner dimension of a product with the
+/// transpose, and as much of its left side stays in the cache.
+const PANELS_PER_BLOCK: usize = 16;
+
+impl F32Panels {
+	/// Packs a matrix as files hold it, `[output, input]` row-major. Columns that fill up the last
+	/// panel are zero.
+	pub(crate) fn pack(values: &[f32], output: usize, input: usize) -> Self {
+		let instructions = Instructions::detect();
+		let size = input * TILE_COLUMNS;
+		let mut packed = vec![0.0; output.div_ceil(TILE_COLUMNS) * size];
+		let rows = values.chunks(size.max(1));
+		for (rows, panel) in rows.zip(packed.chunks_mut(size.max(1))) {
+			let window = Window::new(panel, TILE_COLUMNS);
+			let count = rows.len() / input;
+			transpose(instructions, Rows::new(rows, input), count, input, window);
+		}
+		Self { input, output, values: packed }
+	}
+
+	pub(crate) fn input(&self) -> usize {
+		self.input
+	}
+
+	pub(crate) fn output(&self) -> usize {
+		self.output
+	}
+
+	fn panel(&self, panel: usize) -> &[f32] {
+		self.values.get(panel * self.input * TILE_COLUMNS..).unwrap_or_default()
+	}
+
+	/// `out = x · W` for the columns of one panel; `out` begins at the first of them.
+	pub(crate) fn multiply_panel(
+		&self,
+		instructions: Instructions,
+		x: Rows<'_, f32>,
+		rows: usize,
+		panel: usize,
+		out: Window,
+	) {
+		let columns = columns_of(self.output, panel);
+		let b = Rows::new(self.panel(panel), TILE_COLUMNS);
+		product(instructions, x, rows, self.input, b, columns, out, false);
+	}
+
+	/// `out = x · Wᵀ` for some columns, of which the first is a multiple of [`TILE_COLUMNS`]; `out`
+	/// begins at it. `block` is memory for what is turned over, with anything in it.
+	pub(crate) fn multiply_transposed(
+		&self,
+		instructions: Instructions,
+		x: Rows<'_, f32>,
+		rows: usize,
+		columns: Range<usize>,
+		out: Window,
+		block: &mut Vec<f32>,
+	) {
+		let panels = self.output.div_ceil(TILE_COLUMNS);
+		block.resize(PANELS_PER_BLOCK * TILE_COLUMNS * TILE_COLUMNS, 0.0);
+		for first in (0..panels).step_by(PANELS_PER_BLOCK) {
+			let x = x.columns_from(first * TILE_COLUMNS);
+			for column in columns.clone().step_by(TILE_COLUMNS) {
+				let width = TILE_COLUMNS.min(columns.end - column);
+				let window = Window::new(block, TILE_COLUMNS);
+				let mut inner = 0;
+				for panel in first..panels.min(first + PANELS_PER_BLOCK) {
+					let lines = self.panel(panel).get(column * TILE_COLUMNS..).unwrap_or_default();
+					let count = columns_of(self.output, panel);
+					let (lines, at) = (Rows::new(lines, TILE_COLUMNS), window.at(inner, 0));
+					transpose(instructions, lines, width, count, at);
+					inner += count;
+				}
+				let b = Rows::new(block.as_slice(), TILE_COLUMNS);
+				let out = out.at(0, column - columns.start);
+				product(instructions, x, rows, inner, b, width, out, first > 0);
+			}
+		}
+	}
+
+	/// Column `column` of the matrix, which is row `column` of what it was packed from.
+	pub(crate) fn copy_column(&self, column: usize, out: &mut [f32]) {
+		let panel = self.panel(column / TILE_COLUMNS);
+		let numbers = panel.iter().skip(column % TILE_COLUMNS).step_by(TILE_COLUMNS);
+		out.iter_mut().zip(numbers).for_each(|(out, number)| *out = *number);
+	}
+}
+
+/// Columns of one panel of a matrix with `output` columns.
+fn columns_of(output: usize, panel: usize) -> usize {
+	TILE_COLUMNS.min(output - panel * TILE_COLUMNS)
 }
 
 impl PackedMatrix {
@@ -49,15 +148,7 @@ impl PackedMatrix {
 		};
 		let columns = |panel: usize| panel * TILE_COLUMNS..(panel + 1) * TILE_COLUMNS;
 		let panels = match precision {
-			Precision::F32 => {
-				let mut packed = Vec::with_capacity(panels * input * TILE_COLUMNS);
-				for panel in 0..panels {
-					for k in 0..input {
-						packed.extend(columns(panel).map(|column| at(column, k)));
-					}
-				}
-				Panels::F32(packed)
-			},
+			Precision::F32 => Panels::F32(F32Panels::pack(values, output, input)),
 			Precision::Bf16 => {
 				let pairs = input.div_ceil(2);
 				let mut packed = Vec::with_capacity(panels * pairs * TILE_COLUMNS);
@@ -77,7 +168,7 @@ impl PackedMatrix {
 	/// Bytes of memory.
 	pub(crate) fn bytes(&self) -> usize {
 		match &self.panels {
-			Panels::F32(values) => size_of_val(values.as_slice()),
+			Panels::F32(panels) => size_of_val(panels.values.as_slice()),
 			Panels::Bf16(pairs) => size_of_val(pairs.as_slice()),
 		}
 	}
@@ -89,7 +180,7 @@ impl PackedMatrix {
 
 	/// Columns of one panel.
 	pub(crate) fn columns_of(&self, panel: usize) -> usize {
-		TILE_COLUMNS.min(self.output - panel * TILE_COLUMNS)
+		columns_of(self.output, panel)
 	}
 
 	/// `out = x · W` for the columns of one panel; `out` begins at the first of them.
@@ -101,14 +192,10 @@ impl PackedMatrix {
 		panel: usize,
 		out: Window,
 	) {
-		let columns = self.columns_of(panel);
 		match &self.panels {
-			Panels::F32(packed) => {
-				let panel = packed.get(panel * self.input * TILE_COLUMNS..).unwrap_or_default();
-				let (x, b) = (x.rows(), Rows::new(panel, TILE_COLUMNS));
-				product(instructions, x, rows, self.input, b, columns, out, false);
-			},
+			Panels::F32(panels) => panels.multiply_panel(instructions, x.rows(), rows, panel, out),
 			Panels::Bf16(packed) => {
+				let columns = self.columns_of(panel);
 				let pairs = self.input.div_ceil(2);
 				let panel = packed.get(panel * pairs * TILE_COLUMNS..).unwrap_or_default();
 				product_bf16(instructions, x.pairs(), rows, pairs, panel, columns, out);
@@ -118,14 +205,10 @@ impl PackedMatrix {
 
 	/// Column `column` of the matrix, which is row `column` of what it was packed from.
 	pub(crate) fn copy_column(&self, column: usize, out: &mut [f32]) {
-		let (panel, lane) = (column / TILE_COLUMNS, column % TILE_COLUMNS);
 		match &self.panels {
-			Panels::F32(packed) => {
-				let start = panel * self.input * TILE_COLUMNS + lane;
-				let numbers = packed.iter().skip(start).step_by(TILE_COLUMNS);
-				out.iter_mut().zip(numbers).for_each(|(out, number)| *out = *number);
-			},
+			Panels::F32(panels) => panels.copy_column(column, out),
 			Panels::Bf16(packed) => {
+				let (panel, lane) = (column / TILE_COLUMNS, column % TILE_COLUMNS);
 				let start = panel * self.input.div_ceil(2) * TILE_COLUMNS + lane;
 				let pairs = packed.iter().skip(start).step_by(TILE_COLUMNS);
 				for (out, pair) in out.chunks_mut(2).zip(pairs) {

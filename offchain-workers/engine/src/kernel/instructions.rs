@@ -49,12 +49,12 @@ macro_rules! for_each_instruction_set {
 	($(#[$meta:meta])* $visibility:vis fn $name:ident = $body:ident($($argument:ident: $type:ty),* $(,)?) $(-> $output:ty)?) => {
 		$(#[$meta])*
 		$visibility fn $name(
-			instructions: $crate::serving::kernel::Instructions,
+			instructions: $crate::kernel::Instructions,
 			$($argument: $type),*
 		) $(-> $output)? {
 			#[cfg(target_arch = "x86_64")]
 			{
-				use $crate::serving::kernel::Instructions;
+				use $crate::kernel::Instructions;
 
 				#[target_feature(enable = "avx512f")]
 				fn avx512($($argument: $type),*) $(-> $output)? {

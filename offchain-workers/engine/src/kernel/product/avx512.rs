@@ -15,7 +15,7 @@ use super::{
 	paged::{KeyTile, ValueTile, PAGES, VALUE_COLUMNS},
 	Tile, TileBf16, TILE_COLUMNS,
 };
-use crate::serving::kernel::LANES;
+use crate::kernel::LANES;
 
 /// The lanes of vector `vector` that lie within `columns`.
 fn lane_mask(columns: usize, vector: usize) -> u16 {

@@ -6,6 +6,7 @@
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 pub(crate) mod paged;
+pub(crate) mod transpose;
 
 use super::Instructions;
 
@@ -29,6 +30,12 @@ impl<'a, T> Rows<'a, T> {
 	/// The rows from `first` on.
 	pub(crate) fn from(self, first: usize) -> Self {
 		let values = self.values.get(first * self.stride..).unwrap_or_default();
+		Self { values, stride: self.stride }
+	}
+
+	/// The rows' numbers from `column` on.
+	pub(crate) fn columns_from(self, column: usize) -> Self {
+		let values = self.values.get(column..).unwrap_or_default();
 		Self { values, stride: self.stride }
 	}
 
@@ -122,6 +129,21 @@ pub(crate) fn product(
 		// SAFETY: the assertions above, for `height` of the rows.
 		unsafe { run_tile(instructions, &tile, height) };
 		done += height;
+	}
+}
+
+/// The same for any number of columns, `[rows, inner]` times `[inner, columns]`.
+pub(crate) fn wide_product(
+	instructions: Instructions,
+	x: Rows<'_, f32>,
+	[rows, inner, columns]: [usize; 3],
+	b: Rows<'_, f32>,
+	out: Window,
+	accumulate: bool,
+) {
+	for column in (0..columns).step_by(TILE_COLUMNS) {
+		let (count, out) = (TILE_COLUMNS.min(columns - column), out.at(0, column));
+		product(instructions, x, rows, inner, b.columns_from(column), count, out, accumulate);
 	}
 }
 
@@ -299,7 +321,7 @@ fn halves(pair: u32) -> (f32, f32) {
 #[cfg(test)]
 mod tests {
 	use super::*;
-	use crate::serving::kernel::{matrix::pair_of_bf16, numbers};
+	use crate::kernel::{matrix::pair_of_bf16, numbers};
 
 	fn naive(x: &[f32], b: &[f32], rows: usize, inner: usize, columns: usize) -> Vec<f64> {
 		let mut out = vec![0.0; rows * columns];

@@ -1,12 +1,23 @@
-//! What is done to rows: norms, softmax, activations, rotary positions, logits.
+//! What is done to rows: norms, softmax, activations, rotary positions, logits. A derivative takes the
+//! gradient of what came out and gives that of what went in.
 //!
 //! Sums go by position modulo [`LANES`] and then over the lanes in order, with every instruction set.
 
-use super::{instructions::for_each_instruction_set, LANES};
+use super::{instructions::for_each_instruction_set, Instructions, LANES};
 
 for_each_instruction_set! {
 	/// `x / √(mean(x²) + ε) · w`.
 	pub(crate) fn rms_norm = rms_norm_body(x: &[f32], weight: &[f32], epsilon: f32, out: &mut [f32])
+}
+
+for_each_instruction_set! {
+	/// The derivative of [`rms_norm`], in place.
+	pub(crate) fn rms_norm_backward = rms_norm_backward_body(
+		x: &[f32],
+		weight: &[f32],
+		epsilon: f32,
+		gradient: &mut [f32],
+	)
 }
 
 for_each_instruction_set! {
@@ -15,8 +26,27 @@ for_each_instruction_set! {
 }
 
 for_each_instruction_set! {
+	/// The derivative of [`swiglu`]: `gradient` becomes that of `up`, and `out` that of `gate`.
+	pub(crate) fn swiglu_backward = swiglu_backward_body(
+		gate: &[f32],
+		up: &[f32],
+		gradient: &mut [f32],
+		out: &mut [f32],
+	)
+}
+
+for_each_instruction_set! {
 	/// Softmax of `scores · scale` in place. What lies beyond `seen` becomes zero.
 	pub(crate) fn softmax = softmax_body(scores: &mut [f32], seen: usize, scale: f32)
+}
+
+for_each_instruction_set! {
+	/// The derivative of [`softmax`], in place, from the shares that it gave.
+	pub(crate) fn softmax_backward = softmax_backward_body(
+		shares: &[f32],
+		scale: f32,
+		gradient: &mut [f32],
+	)
 }
 
 for_each_instruction_set! {
@@ -25,14 +55,31 @@ for_each_instruction_set! {
 }
 
 for_each_instruction_set! {
+	/// The derivative of [`rotate`], in place: the rotation the other way.
+	pub(crate) fn rotate_backward = rotate_backward_body(head: &mut [f32], cos: &[f32], sin: &[f32])
+}
+
+for_each_instruction_set! {
 	/// `x += y`.
 	pub(crate) fn add = add_body(x: &mut [f32], y: &[f32])
 }
 
 for_each_instruction_set! {
-	/// The greatest of some logits, and the logarithm of the sum of their exponentials. Not a
-	/// number if one is not.
-	pub(crate) fn log_sum_exp = log_sum_exp_body(logits: &[f32]) -> (f32, f32)
+	/// The greatest of some logits, and the sum of the exponentials of what they are more than it. Not
+	/// a number if one is not.
+	pub(crate) fn sum_exp = sum_exp_body(logits: &[f32]) -> (f32, f32)
+}
+
+for_each_instruction_set! {
+	/// `exp(logits − greatest) · factor` in place.
+	pub(crate) fn scaled_exp = scaled_exp_body(logits: &mut [f32], greatest: f32, factor: f32)
+}
+
+/// The greatest of some logits, and the logarithm of the sum of their exponentials. Not a number if one
+/// is not.
+pub(crate) fn log_sum_exp(instructions: Instructions, logits: &[f32]) -> (f32, f32) {
+	let (greatest, sum) = sum_exp(instructions, logits);
+	(greatest, greatest + sum.ln())
 }
 
 #[inline(always)]
@@ -56,6 +103,23 @@ fn sum_by_lane(row: &[f32], mut f: impl FnMut(f32, f32) -> f32) -> f32 {
 	}
 	for (lane, number) in lanes.iter_mut().zip(chunks.remainder()) {
 		*lane = f(*lane, *number);
+	}
+	lanes.iter().sum()
+}
+
+/// The sum of the products of two rows, lane by lane.
+#[inline(always)]
+fn dot_by_lane<const FUSED: bool>(a: &[f32], b: &[f32]) -> f32 {
+	let mut lanes = [0.0f32; LANES];
+	let (mut a_chunks, mut b_chunks) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
+	for (a, b) in (&mut a_chunks).zip(&mut b_chunks) {
+		for (lane, (a, b)) in lanes.iter_mut().zip(a.iter().zip(b)) {
+			*lane = multiply_add::<FUSED>(*a, *b, *lane);
+		}
+	}
+	let rest = a_chunks.remainder().iter().zip(b_chunks.remainder());
+	for (lane, (a, b)) in lanes.iter_mut().zip(rest) {
+		*lane = multiply_add::<FUSED>(*a, *b, *lane);
 	}
 	lanes.iter().sum()
 }
@@ -87,10 +151,45 @@ fn rms_norm_body<const FUSED: bool>(x: &[f32], weight: &[f32], epsilon: f32, out
 	}
 }
 
+/// With `r = 1 / √(mean(x²) + ε)` and `d` the gradient times the weight, `r · d − x · r³ · mean(d · x)`.
+#[inline(always)]
+fn rms_norm_backward_body<const FUSED: bool>(
+	x: &[f32],
+	weight: &[f32],
+	epsilon: f32,
+	gradient: &mut [f32],
+) {
+	let count = x.len() as f32;
+	let scale = 1.0 / (dot_by_lane::<FUSED>(x, x) / count + epsilon).sqrt();
+	for (gradient, weight) in gradient.iter_mut().zip(weight) {
+		*gradient *= weight;
+	}
+	let share = dot_by_lane::<FUSED>(gradient, x) / count * scale * scale * scale;
+	for (gradient, x) in gradient.iter_mut().zip(x) {
+		*gradient = multiply_add::<FUSED>(*gradient, scale, -(x * share));
+	}
+}
+
 #[inline(always)]
 fn swiglu_body<const FUSED: bool>(gate: &mut [f32], up: &[f32]) {
 	for (gate, up) in gate.iter_mut().zip(up) {
 		*gate = *gate / (1.0 + exp::<FUSED>(-*gate)) * up;
+	}
+}
+
+/// `silu(x) = x · σ(x)`, and its derivative is `σ(x) · (1 + x · (1 − σ(x)))`.
+#[inline(always)]
+fn swiglu_backward_body<const FUSED: bool>(
+	gate: &[f32],
+	up: &[f32],
+	gradient: &mut [f32],
+	out: &mut [f32],
+) {
+	for (((gate, up), gradient), out) in gate.iter().zip(up).zip(gradient).zip(out) {
+		let sigmoid = 1.0 / (1.0 + exp::<FUSED>(-*gate));
+		let slope = sigmoid * multiply_add::<FUSED>(*gate, 1.0 - sigmoid, 1.0);
+		*out = *gradient * up * slope;
+		*gradient *= gate * sigmoid;
 	}
 }
 
@@ -110,11 +209,29 @@ fn softmax_body<const FUSED: bool>(scores: &mut [f32], seen: usize, scale: f32) 
 }
 
 #[inline(always)]
+fn softmax_backward_body<const FUSED: bool>(shares: &[f32], scale: f32, gradient: &mut [f32]) {
+	let mean = dot_by_lane::<FUSED>(shares, gradient);
+	for (gradient, share) in gradient.iter_mut().zip(shares) {
+		*gradient = share * (*gradient - mean) * scale;
+	}
+}
+
+#[inline(always)]
 fn rotate_body<const FUSED: bool>(head: &mut [f32], cos: &[f32], sin: &[f32]) {
 	let (first, second) = head.split_at_mut(head.len() / 2);
 	for (((first, second), cos), sin) in first.iter_mut().zip(second).zip(cos).zip(sin) {
 		let rotated = multiply_add::<FUSED>(*first, *cos, -(*second * sin));
 		*second = multiply_add::<FUSED>(*second, *cos, *first * sin);
+		*first = rotated;
+	}
+}
+
+#[inline(always)]
+fn rotate_backward_body<const FUSED: bool>(head: &mut [f32], cos: &[f32], sin: &[f32]) {
+	let (first, second) = head.split_at_mut(head.len() / 2);
+	for (((first, second), cos), sin) in first.iter_mut().zip(second).zip(cos).zip(sin) {
+		let rotated = multiply_add::<FUSED>(*first, *cos, *second * sin);
+		*second = multiply_add::<FUSED>(*second, *cos, -(*first * sin));
 		*first = rotated;
 	}
 }
@@ -127,11 +244,16 @@ fn add_body<const FUSED: bool>(x: &mut [f32], y: &[f32]) {
 }
 
 #[inline(always)]
-fn log_sum_exp_body<const FUSED: bool>(logits: &[f32]) -> (f32, f32) {
+fn sum_exp_body<const FUSED: bool>(logits: &[f32]) -> (f32, f32) {
 	let greatest = greatest(logits);
-	// In f64 only over the lanes' sums: each lane adds a few thousand numbers of at most 1.
-	let sum = sum_by_lane(logits, |sum, logit| sum + exp::<FUSED>(logit - greatest));
-	(greatest, greatest + sum.ln())
+	(greatest, sum_by_lane(logits, |sum, logit| sum + exp::<FUSED>(logit - greatest)))
+}
+
+#[inline(always)]
+fn scaled_exp_body<const FUSED: bool>(logits: &mut [f32], greatest: f32, factor: f32) {
+	for logit in logits {
+		*logit = exp::<FUSED>(*logit - greatest) * factor;
+	}
 }
 
 /// `eˣ` to about one unit in the last place, in operations that vectorise: `eˣ = 2ⁿ · eʳ` with
@@ -166,7 +288,6 @@ fn exp<const FUSED: bool>(x: f32) -> f32 {
 #[cfg(test)]
 mod tests {
 	use super::*;
-	use crate::serving::kernel::Instructions;
 
 	fn row(length: usize, scale: f32) -> Vec<f32> {
 		(0..length)

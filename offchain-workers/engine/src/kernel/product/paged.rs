@@ -4,7 +4,7 @@
 //! because a few queries and one page would leave most of the CPU waiting for sums.
 
 use super::{product, Instructions, Rows, Window, TILE_COLUMNS};
-use crate::serving::kernel::LANES;
+use crate::kernel::LANES;
 
 /// Pages of keys that are multiplied at a time. Rows of scores have room for a multiple of so many.
 pub(crate) const PAGES: usize = 4;
@@ -146,7 +146,7 @@ fn height(rows: usize) -> usize {
 #[cfg(test)]
 mod tests {
 	use super::*;
-	use crate::serving::kernel::numbers;
+	use crate::kernel::numbers;
 
 	#[test]
 	fn scores_should_be_those_of_page_by_page_to_the_bit() {

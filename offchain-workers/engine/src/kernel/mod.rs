@@ -1,4 +1,5 @@
-//! Arithmetic of the serving path on the CPU, over plain slices.
+//! Arithmetic on the CPU, over plain slices. Serving is made of it, and the differentiable
+//! [operations](crate::operations) of the forward pass on burn.
 //!
 //! Serving needs what no tensor library offers: batches whose rows use different adapters, keys and
 //! values scattered over pages, and results that do not depend on what else is in the batch. All of
@@ -14,8 +15,9 @@
 //! |---|---|
 //! | [`instructions`] | which instructions this CPU has |
 //! | [`product`], [`product::paged`] | tiles of matrix products, f32 and bf16; those of attention |
+//! | [`product::transpose`] | blocks of numbers turned over |
 //! | [`matrix`] | weights packed for them |
-//! | [`rowwise`] | norms, softmax, activations, logits |
+//! | [`rowwise`] | norms, softmax, activations, logits, and their derivatives |
 
 pub(crate) mod instructions;
 pub(crate) mod matrix;

@@ -18,10 +18,13 @@ use crate::{
 	config::LlamaConfig,
 	error::LoadError,
 	huggingface::read_bounded,
+	kernel::{
+		product::{transpose::transpose, Rows, Window},
+		Instructions,
+	},
 	lora::{Adapter, LoraError, LoraLinear, LoraWeights, TargetModule},
 	peft_config::{shorten, LoraConfig},
 	tensor_file::{self, NamedTensor, TensorFile, TensorFileError},
-	weights::transpose,
 };
 
 const CONFIG_FILE: &str = "adapter_config.json";
@@ -245,8 +248,10 @@ impl<R: Read + Seek> AdapterFile<R> {
 		let device = Device::flex();
 		// PEFT keeps `[out, in]`; a transposed view would be slow to multiply by.
 		let tensor = |values: &[f32], rows, columns| {
-			let values = transpose(values, rows, columns);
-			Tensor::from_data(TensorData::new(values, [columns, rows]), &device)
+			let mut turned = vec![0.0; values.len()];
+			let (values, window) = (Rows::new(values, columns), Window::new(&mut turned, rows));
+			transpose(Instructions::detect(), values, rows, columns, window);
+			Tensor::from_data(TensorData::new(turned, [columns, rows]), &device)
 		};
 		let mut weights = LoraWeights::new(model.num_hidden_layers);
 		for layer in 0..model.num_hidden_layers {

@@ -30,6 +30,16 @@ pub(crate) use matrix::{Activations, PackedMatrix};
 /// Numbers in a vector register of AVX-512, and tokens in a page of the cache.
 pub(crate) const LANES: usize = 16;
 
+/// `a · b + c`, rounded once where the instruction set fuses the two.
+#[inline(always)]
+fn multiply_add<const FUSED: bool>(a: f32, b: f32, c: f32) -> f32 {
+	if FUSED {
+		a.mul_add(b, c)
+	} else {
+		a * b + c
+	}
+}
+
 /// Numbers between −1 and 1, for tests.
 #[cfg(test)]
 pub(crate) fn numbers(count: usize, seed: u64) -> Vec<f32> {

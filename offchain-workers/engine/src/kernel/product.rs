@@ -8,7 +8,7 @@ mod avx512;
 pub(crate) mod paged;
 pub(crate) mod transpose;
 
-use super::Instructions;
+use super::{multiply_add, Instructions};
 
 /// Columns of one tile at most: two vector registers of AVX-512.
 pub(crate) const TILE_COLUMNS: usize = 32;
@@ -300,15 +300,6 @@ unsafe fn rows_bf16_portable<const FUSED: bool>(tile: &TileBf16, rows: usize) {
 		for (column, sum) in sums.iter().enumerate().take(tile.columns) {
 			*out.add(column) = *sum;
 		}
-	}
-}
-
-#[inline(always)]
-fn multiply_add<const FUSED: bool>(a: f32, b: f32, c: f32) -> f32 {
-	if FUSED {
-		a.mul_add(b, c)
-	} else {
-		a * b + c
 	}
 }
 

@@ -3,7 +3,7 @@
 //!
 //! Sums go by position modulo [`LANES`] and then over the lanes in order, with every instruction set.
 
-use super::{instructions::for_each_instruction_set, Instructions, LANES};
+use super::{instructions::for_each_instruction_set, multiply_add, Instructions, LANES};
 
 for_each_instruction_set! {
 	/// `x / √(mean(x²) + ε) · w`.
@@ -80,15 +80,6 @@ for_each_instruction_set! {
 pub(crate) fn log_sum_exp(instructions: Instructions, logits: &[f32]) -> (f32, f32) {
 	let (greatest, sum) = sum_exp(instructions, logits);
 	(greatest, greatest + sum.ln())
-}
-
-#[inline(always)]
-fn multiply_add<const FUSED: bool>(a: f32, b: f32, c: f32) -> f32 {
-	if FUSED {
-		a.mul_add(b, c)
-	} else {
-		a * b + c
-	}
 }
 
 /// The sum of `f` over a row, lane by lane.

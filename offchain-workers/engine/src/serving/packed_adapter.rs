@@ -7,10 +7,13 @@ use std::{
 
 use crate::{
 	config::LlamaConfig,
+	kernel::{
+		product::{transpose::transpose, Rows, Window},
+		Instructions,
+	},
 	lora::{Adapter, TargetModule},
 	peft::{AdapterFile, PeftError},
 	peft_config::LoraConfig,
-	weights::transpose_into,
 };
 
 /// Layers that read the same input, and so share one product with their stacked `A`s (*shrink*).
@@ -120,17 +123,21 @@ impl PackedAdapter {
 		let Some(group) = groups.get(layer).and_then(|groups| groups.get(shared as usize)) else {
 			return Ok(());
 		};
+		let instructions = Instructions::detect();
 		let room = |from: usize, length: usize| from..from + length;
 		for expand in &group.expands {
 			let Expand { from, rank, columns, b, target, .. } = *expand;
 			let scale = file.config.scale(layer, target);
 			let matrices = file.matrices(layer, target)?;
 			let all_b = values.get_mut(room(b, rank * columns)).unwrap_or_default();
-			transpose_into(&matrices.b, columns, rank, all_b, columns);
+			let (b, window) = (Rows::new(&matrices.b, rank), Window::new(all_b, columns));
+			transpose(instructions, b, columns, rank, window);
 			all_b.iter_mut().for_each(|value| *value *= scale);
 			let all_a = values.get_mut(room(group.a, group.input * group.width));
 			let stacked = all_a.and_then(|a| a.get_mut(from..)).unwrap_or_default();
-			transpose_into(&matrices.a, rank, group.input, stacked, group.width);
+			let (a, window) =
+				(Rows::new(&matrices.a, group.input), Window::new(stacked, group.width));
+			transpose(instructions, a, rank, group.input, window);
 		}
 		Ok(())
 	}

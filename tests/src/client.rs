@@ -22,11 +22,16 @@ use subxt::{
 use subxt_signer::sr25519::Keypair;
 use tokio::sync::OnceCell;
 
+use crate::until;
+
 /// The longest answer that is taken, in bytes. A runtime in hexadecimal fits into it.
 const MAX_RESPONSE: u32 = 64 * 1024 * 1024;
 
 /// From submission until a transaction's block is final.
 const FINALITY_LIMIT: Duration = Duration::from_secs(90);
+
+/// For a block that is there to be read.
+const READ_LIMIT: Duration = Duration::from_secs(30);
 
 /// A call by names and arguments in order.
 pub type Call = DynamicPayload<Vec<Value>>;
@@ -310,8 +315,12 @@ impl Client {
 		let hash = self.block_hash(height).await;
 		let hash = hash.unwrap_or_else(|| panic!("there is no block {height}"));
 		let hash: H256 = hash.parse().expect("the hash of a block");
-		let block = self.chain().await.at_block(hash).await;
-		block.unwrap_or_else(|error| panic!("block {height} is not there: {error}"))
+		// A node ends a subscription to its chain now and then. Until subxt has the next one, it takes
+		// every block for unknown.
+		until(format_args!("block {height} can be read"), READ_LIMIT, async || {
+			self.chain().await.at_block(hash).await.ok()
+		})
+		.await
 	}
 
 	/// Planks that an account can use, as of the last final block.

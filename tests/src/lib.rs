@@ -5,8 +5,7 @@
 //! runtime's types: whoever has only the metadata must get on.
 //!
 //! Every wait has a limit and a name, nodes die with the network that started them, and what they logged
-//! is printed when a test fails. However the tests are started, at most two networks of one node run on a
-//! machine at a time, or one of more.
+//! is printed when a test fails. However the tests are started, a few networks run on a machine at a time.
 
 pub mod client;
 mod command_line;

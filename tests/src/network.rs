@@ -23,8 +23,8 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(60);
 /// How long a single block may take to become final. Slots have three seconds; the machine may be busy.
 const FINALITY_LIMIT: Duration = Duration::from_secs(30);
 
-/// A lock for each network of one node that runs at a time.
-const PLACES: [&str; 2] = ["openledger-tests-1.lock", "openledger-tests-2.lock"];
+/// Networks that run at a time on a machine: mostly they wait for slots.
+const PLACES: usize = 4;
 
 /// Between two looks for a free place.
 const PAUSE: Duration = Duration::from_millis(300);
@@ -45,7 +45,7 @@ impl Network {
 
 	/// The same, with more said to its node.
 	pub async fn dev_with(arguments: &[&str]) -> Self {
-		let mut network = Self::empty("dev", Turn::beside_another());
+		let mut network = Self::empty("dev");
 		let common = ["--alice", "--validator", "--force-authoring"];
 		network.join("alice", &[&common, arguments].concat()).await;
 		network
@@ -53,7 +53,7 @@ impl Network {
 
 	/// The local chain with its four validators, called `alice`, `bob`, `charlie` and `dave`.
 	pub async fn four_validators() -> Self {
-		let mut network = Self::empty("local", Turn::alone());
+		let mut network = Self::empty("local");
 		let keys = VALIDATORS.map(|name| format!("--{name}"));
 		let arguments: Vec<_> = keys.iter().map(|keys| ["--validator", keys]).collect();
 		let mut starts = VALIDATORS.iter().zip(&arguments);
@@ -71,7 +71,9 @@ impl Network {
 		network
 	}
 
-	fn empty(chain: &str, turn: Turn) -> Self {
+	/// Waits for its turn.
+	fn empty(chain: &str) -> Self {
+		let turn = Turn::wait();
 		Self { nodes: Vec::new(), specification: specification(chain), _turn: turn }
 	}
 
@@ -155,40 +157,27 @@ fn specification(chain: &str) -> PathBuf {
 	path
 }
 
-/// The right to run a network on this machine, whose cores are few and slots short: a network of one node
-/// runs beside one other, a larger one alone. Files are locked, because tests run in several processes.
+/// The right to run a network on this machine. Files are locked, because tests may run in several processes.
 struct Turn {
-	_locks: Vec<File>,
+	_lock: File,
 }
 
 impl Turn {
-	/// Waits until no other network runs.
-	fn alone() -> Self {
-		let locks = PLACES.map(|place| {
-			let file = open(place);
-			file.lock().unwrap_or_else(|error| panic!("{place} cannot be locked: {error}"));
-			file
-		});
-		Self { _locks: locks.into() }
-	}
-
-	/// Waits until one other network runs at most.
-	fn beside_another() -> Self {
+	/// Waits until there is a place.
+	fn wait() -> Self {
 		loop {
-			for place in PLACES {
-				let file = open(place);
+			for place in 1..=PLACES {
+				let path = env::temp_dir().join(format!("openledger-tests-{place}.lock"));
+				let shown = path.display();
+				let file = File::create(&path)
+					.unwrap_or_else(|error| panic!("{shown} cannot be made: {error}"));
 				match file.try_lock() {
-					Ok(()) => return Self { _locks: vec![file] },
+					Ok(()) => return Self { _lock: file },
 					Err(TryLockError::WouldBlock) => {},
-					Err(TryLockError::Error(error)) => panic!("{place} cannot be locked: {error}"),
+					Err(TryLockError::Error(error)) => panic!("{shown} cannot be locked: {error}"),
 				}
 			}
 			thread::sleep(PAUSE);
 		}
 	}
-}
-
-fn open(place: &str) -> File {
-	let path = env::temp_dir().join(place);
-	File::create(&path).unwrap_or_else(|error| panic!("{} cannot be made: {error}", path.display()))
 }

@@ -15,7 +15,7 @@ import sys
 from datetime import date
 from pathlib import Path
 
-PEER = Path(__file__).parent / "peer_transformers.py"
+HERE = Path(__file__).parent
 # Smaller is better for these; for all others larger is.
 COSTS = {"s", "ms", "MiB"}
 
@@ -72,9 +72,12 @@ def main():
 	options = options.parse_args()
 
 	common = [options.model, "--threads", options.threads]
-	peer = [sys.executable, str(PEER), *common, *(["--mixed"] if options.mixed else [])]
+	python = lambda program: [sys.executable, str(HERE / program), *common]
+	peer = [*python("peer_transformers.py"), *(["--mixed"] if options.mixed else [])]
 	ours = [[*shlex.split(ours), *common] for ours in options.ours]
 	commands = [*ours, peer, [*peer, "--dtype", "bfloat16"]]
+	if options.mixed:
+		commands.append(python("peer_llama_cpp.py"))
 	versions, rounds = {}, []
 	for turn in range(options.rounds):
 		figures = {}

@@ -9,7 +9,7 @@
 //! step by step, so that a busy minute of the machine falls on both.
 
 use std::{
-	collections::VecDeque,
+	collections::{BTreeMap, VecDeque},
 	error::Error,
 	fs,
 	ops::ControlFlow,
@@ -32,6 +32,8 @@ use openledger_engine::{
 	tiny::random_adapter,
 	Adapter, LlamaConfig, LoraConfig, TargetModule,
 };
+use openledger_primitives::H256;
+use openledger_store::Store;
 use serde_json::json;
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
@@ -74,7 +76,8 @@ fn main() -> Outcome<()> {
 	emit("load", "s", begun.elapsed().as_secs_f64());
 	steps(&model, arguments.threads)?;
 	residency(&model, &arguments)?;
-	load_to_first_token(&model, arguments.threads)
+	load_to_first_token(&model, arguments.threads, "q and v", &QUERY_AND_VALUE)?;
+	load_to_first_token(&model, arguments.threads, "all linear", &TargetModule::ALL)
 }
 
 fn arguments() -> Outcome<Arguments> {
@@ -341,14 +344,16 @@ fn finish(receiver: Option<Receiver<bool>>) -> Outcome<()> {
 	}
 }
 
-/// Adapters as files on disk.
-struct Files(PathBuf, LlamaConfig);
+/// Adapters in a worker's store, whose bytes are verified while they are packed.
+struct Stored(Store, LlamaConfig);
 
-impl AdapterSource for Files {
+impl AdapterSource for Stored {
 	fn adapter(&self, key: AdapterKey) -> Result<PackedAdapter, AdapterUnavailable> {
-		let file = fs::read(self.0.join(key.to_string()))
-			.map_err(|error| AdapterUnavailable::Unusable { key, why: error.to_string() })?;
-		packed(key, &file, &self.1)
+		match self.0.get_with(H256(key.0), |file| packed(key, file, &self.1)) {
+			Ok(Some(packed)) => packed,
+			Ok(None) => Err(AdapterUnavailable::Unknown(key)),
+			Err(error) => Err(AdapterUnavailable::Unusable { key, why: error.to_string() }),
+		}
 	}
 }
 
@@ -362,25 +367,39 @@ fn packed(
 		.map_err(|error| AdapterUnavailable::Unusable { key, why: error.to_string() })
 }
 
-/// From a file to the first token of a short prompt, rank 16 on all linear layers; beside the first
-/// token of the same prompt with an adapter that is resident.
-fn load_to_first_token(model: &Arc<ServingModel>, threads: usize) -> Outcome<()> {
-	const ADAPTERS: usize = 9;
+/// From the disk to the first token of a short prompt, beside the first token of the same prompt with
+/// an adapter that is resident. `what` are the layers that the adapters of rank 16 are on.
+fn load_to_first_token(
+	model: &Arc<ServingModel>,
+	threads: usize,
+	what: &str,
+	targets: &[TargetModule],
+) -> Outcome<()> {
+	const ADAPTERS: usize = 15;
 	let folder = std::env::temp_dir().join(format!("openledger-benchmark-{}", std::process::id()));
-	fs::create_dir_all(&folder)?;
-	let bytes = adapter(model.config(), 16, &TargetModule::ALL)?.to_bytes(&Default::default())?;
-	emit("adapter file, rank 16, all linear", "MiB", bytes.len() as f64 / 1_048_576.0);
+	let store = Store::open(&folder)?;
+	let adapter = adapter(model.config(), 16, targets)?;
+	let mut keys = Vec::new();
 	for number in 0..ADAPTERS {
-		fs::write(folder.join(key(number).to_string()), &bytes)?;
+		let name = BTreeMap::from([("number".to_owned(), number.to_string())]);
+		let bytes = adapter.to_bytes(&name)?;
+		if number == 0 {
+			emit(
+				&format!("adapter file, rank 16, {what}"),
+				"MiB",
+				bytes.len() as f64 / 1_048_576.0,
+			);
+		}
+		keys.push(AdapterKey(store.put(&bytes)?.0));
 	}
-	let files = Arc::new(Files(folder.clone(), model.config().clone()));
+	let stored = Arc::new(Stored(store, model.config().clone()));
 	let options = ServiceOptions { threads, cache_tokens: 4_096, ..ServiceOptions::default() };
-	let service = Service::start(model.clone(), files, options)?;
+	let service = Service::start(model.clone(), stored, options)?;
 	let (mut cold, mut warm) = (Vec::new(), Vec::new());
-	for number in 0..ADAPTERS {
+	for (number, key) in keys.into_iter().enumerate() {
 		for times in [&mut cold, &mut warm] {
 			let mut request = Request::new(Tenant("bench".into()), prompt(4, number), 1);
-			request.adapter = Some(key(number));
+			request.adapter = Some(key);
 			let (sender, receiver) = channel();
 			let begun = Instant::now();
 			service.submit(
@@ -398,7 +417,7 @@ fn load_to_first_token(model: &Arc<ServingModel>, threads: usize) -> Outcome<()>
 	}
 	service.stop(Duration::ZERO);
 	fs::remove_dir_all(folder)?;
-	emit("adapter from disk to first token", "ms", 1_000.0 * median(cold));
-	emit("first token with a resident adapter", "ms", 1_000.0 * median(warm));
+	emit(&format!("from disk to first token, {what}"), "ms", 1_000.0 * median(cold));
+	emit(&format!("first token with it resident, {what}"), "ms", 1_000.0 * median(warm));
 	Ok(())
 }

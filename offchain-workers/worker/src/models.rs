@@ -261,9 +261,9 @@ fn read_adapter(
 	hash: H256,
 	config: &LlamaConfig,
 ) -> Result<(PackedAdapter, H256), Stopped> {
-	let bytes = sources::fetch(store, hash, Failure::AdapterMissing)?;
-	let (adapter, metadata) = PackedAdapter::from_bytes(&bytes, config)
-		.map_err(|source| Failure::AdapterUnusable { hash, source })?;
+	let pack = |bytes: &[u8]| PackedAdapter::from_bytes(bytes, config);
+	let packed = sources::fetched(hash, store.get_with(hash, pack), Failure::AdapterMissing)?;
+	let (adapter, metadata) = packed.map_err(|source| Failure::AdapterUnusable { hash, source })?;
 	let unfit = |why: &str| Failure::AdapterUnfit { hash, why: why.into() };
 	let named = |key| metadata.get(key).and_then(|hash| crate::hexadecimal::parse(hash));
 	if named(BASE_WEIGHTS_KEY) != Some(weights) {

@@ -17,15 +17,24 @@ use std::collections::HashSet;
 /// examples and in the index.
 pub const MAX_SOURCE_BYTES: u64 = 2 << 30;
 
-/// Fetches a blob that has to be there. What is damaged is out of the way and counts as missing: it
-/// can be put again.
+/// Fetches a blob that has to be there.
 pub fn fetch(
 	store: &Store,
 	hash: H256,
 	missing: impl FnOnce(H256) -> Failure,
 ) -> Result<Vec<u8>, Stopped> {
-	match store.get(hash) {
-		Ok(Some(bytes)) => Ok(bytes),
+	fetched(hash, store.get(hash), missing)
+}
+
+/// What the store gave for a blob that has to be there. What is damaged is out of the way and counts as
+/// missing: it can be put again.
+pub fn fetched<T>(
+	hash: H256,
+	found: Result<Option<T>, StoreError>,
+	missing: impl FnOnce(H256) -> Failure,
+) -> Result<T, Stopped> {
+	match found {
+		Ok(Some(found)) => Ok(found),
 		Ok(None) => Err(Stopped::Missing(missing(hash))),
 		Err(error @ StoreError::Damaged { .. }) => {
 			tracing::error!(%error, "a blob was damaged: check the disk");

@@ -40,6 +40,18 @@ fn multiply_add<const FUSED: bool>(a: f32, b: f32, c: f32) -> f32 {
 	}
 }
 
+/// Has the CPU bring memory into its cache that is read in a moment. Without effect on any result.
+pub(crate) fn prefetch(values: &[f32]) {
+	#[cfg(target_arch = "x86_64")]
+	for line in values.chunks(LANES) {
+		use std::arch::x86_64::{_mm_prefetch, _MM_HINT_T0};
+		// SAFETY: it reads nothing, whatever the address; every x86-64 CPU has it.
+		unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) }
+	}
+	#[cfg(not(target_arch = "x86_64"))]
+	let _ = values;
+}
+
 /// Numbers between −1 and 1, for tests.
 #[cfg(test)]
 pub(crate) fn numbers(count: usize, seed: u64) -> Vec<f32> {

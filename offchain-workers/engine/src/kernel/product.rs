@@ -39,6 +39,12 @@ impl<'a, T> Rows<'a, T> {
 		Self { values, stride: self.stride }
 	}
 
+	/// The beginning of a row; nothing when it is not there.
+	pub(crate) fn row(self, row: usize, length: usize) -> &'a [T] {
+		let start = row * self.stride;
+		self.values.get(start..start + length).unwrap_or_default()
+	}
+
 	/// `rows` of `length` numbers are there.
 	fn has(&self, rows: usize, length: usize) -> bool {
 		rows == 0 || length <= self.stride && (rows - 1) * self.stride + length <= self.values.len()

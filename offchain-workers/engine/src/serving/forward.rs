@@ -10,13 +10,14 @@ use std::{ops::Range, sync::Arc};
 use crate::{
 	kernel::{
 		matrix::ActivationsWindow,
+		prefetch,
 		product::{product, Rows, Window, TILE_COLUMNS, TILE_ROWS},
 		rowwise, Activations, Instructions, PackedMatrix,
 	},
 	serving::{
 		executor::{Buffers, Segment},
 		model::ServingModel,
-		packed_adapter::{PackedAdapter, SharedInput},
+		packed_adapter::{Group, PackedAdapter, SharedInput},
 		paged_cache::{LayerWindow, PagedCache},
 		pages::PAGE_TOKENS,
 		team::Team,
@@ -46,6 +47,20 @@ pub(super) fn for_each_panel(
 	work: impl Fn(usize, usize) + Sync,
 ) {
 	team.each(matrix.panels(), 0, |panel, _| work(panel, panel * TILE_COLUMNS));
+}
+
+/// What an adapter adds to some columns of its rows: shrunk activations times a piece of one `B`.
+struct Addition<'a> {
+	/// The first of its rows.
+	first: usize,
+	rows: usize,
+	/// First column of the shrunk activations.
+	from: usize,
+	rank: usize,
+	b: Rows<'a, f32>,
+	/// The first of the columns, counted from the first that was asked for.
+	column: usize,
+	columns: usize,
 }
 
 /// What stays the same during a step.
@@ -78,8 +93,9 @@ impl Pass<'_> {
 			let (matrix, out) = (&layer.query_key_value, Window::new(query_key_value, packed));
 			for_each_panel(self.team, matrix, |panel, column| {
 				let at = out.at(0, column);
-				matrix.multiply_panel(self.instructions, normed, rows, panel, at);
 				let columns = column..column + matrix.columns_of(panel);
+				self.prefetch_expand(index, SharedInput::QueryKeyValue, columns.clone());
+				matrix.multiply_panel(self.instructions, normed, rows, panel, at);
 				self.expand(index, SharedInput::QueryKeyValue, shrunk, columns, at);
 			});
 			self.write_cache(out, places, &cache);
@@ -106,8 +122,9 @@ impl Pass<'_> {
 				let halves = [(&layer.gate, &mut *gate, 0), (&layer.up, &mut *up, offset)];
 				for (matrix, scratch, offset) in halves {
 					let at = Window::new(scratch, TILE_COLUMNS);
-					matrix.multiply_panel(self.instructions, normed, rows, panel, at);
 					let columns = offset + column..offset + column + count;
+					self.prefetch_expand(index, SharedInput::GateUp, columns.clone());
+					matrix.multiply_panel(self.instructions, normed, rows, panel, at);
 					self.expand(index, SharedInput::GateUp, shrunk, columns, at);
 				}
 				let both = gate.chunks_mut(TILE_COLUMNS).zip(up.chunks(TILE_COLUMNS));
@@ -156,6 +173,7 @@ impl Pass<'_> {
 		self.team.each(matrix.panels(), rows * TILE_COLUMNS, |panel, scratch| {
 			let (column, count) = (panel * TILE_COLUMNS, matrix.columns_of(panel));
 			let at = Window::new(scratch, TILE_COLUMNS);
+			self.prefetch_expand(layer, shared, column..column + count);
 			matrix.multiply_panel(self.instructions, input, rows, panel, at);
 			self.expand(layer, shared, shrunk, column..column + count, at);
 			let x = x.at(0, column);
@@ -209,6 +227,45 @@ impl Pass<'_> {
 		});
 	}
 
+	/// What each adapter adds to these columns of what the layers together give.
+	fn additions(
+		&self,
+		layer: usize,
+		shared: SharedInput,
+		columns: Range<usize>,
+	) -> impl Iterator<Item = Addition<'_>> {
+		// None at all where no row has an adapter.
+		let adapted = (self.shrunk_width > 0).then(|| self.adapted()).into_iter().flatten();
+		adapted.flat_map(move |(first, rows, adapter)| {
+			let expands = adapter.group(layer, shared).map(Group::expands).unwrap_or_default();
+			let columns = columns.clone();
+			expands.iter().filter_map(move |expand| {
+				let begin = columns.start.max(expand.column);
+				let end = columns.end.min(expand.column + expand.columns);
+				let b = adapter.b(expand).get(begin.checked_sub(expand.column)?..)?;
+				(begin < end).then(|| Addition {
+					first,
+					rows,
+					from: expand.from,
+					rank: expand.rank,
+					b: Rows::new(b, expand.columns),
+					column: begin - columns.start,
+					columns: end - begin,
+				})
+			})
+		})
+	}
+
+	/// Has the `B`s that [`expand`](Self::expand) reads for these columns brought into the cache of the
+	/// CPU, while the base model's panel is multiplied: of many adapters no cache holds them.
+	fn prefetch_expand(&self, layer: usize, shared: SharedInput, columns: Range<usize>) {
+		for addition in self.additions(layer, shared, columns) {
+			for row in 0..addition.rank {
+				prefetch(addition.b.row(row, addition.columns));
+			}
+		}
+	}
+
 	/// `out += shrunk · B` for the rows of each adapter and some columns of what the layers together
 	/// give; `out` begins at the first of them.
 	fn expand(
@@ -219,31 +276,19 @@ impl Pass<'_> {
 		columns: Range<usize>,
 		out: Window,
 	) {
-		if self.shrunk_width == 0 {
-			return;
-		}
-		for (first, rows, adapter) in self.adapted() {
-			let Some(group) = adapter.group(layer, shared) else { continue };
-			for expand in group.expands() {
-				let begin = columns.start.max(expand.column);
-				let end = columns.end.min(expand.column + expand.columns);
-				if begin >= end {
-					continue;
-				}
-				let b = adapter.b(expand).get(begin - expand.column..).unwrap_or_default();
-				let from = first * self.shrunk_width + expand.from;
-				let shrunk = shrunk.get(from..).unwrap_or_default();
-				product(
-					self.instructions,
-					Rows::new(shrunk, self.shrunk_width),
-					rows,
-					expand.rank,
-					Rows::new(b, expand.columns),
-					end - begin,
-					out.at(first, begin - columns.start),
-					true,
-				);
-			}
+		for addition in self.additions(layer, shared, columns) {
+			let Addition { first, rows, from, rank, b, column, columns } = addition;
+			let from = first * self.shrunk_width + from;
+			product(
+				self.instructions,
+				Rows::new(shrunk.get(from..).unwrap_or_default(), self.shrunk_width),
+				rows,
+				rank,
+				b,
+				columns,
+				out.at(first, column),
+				true,
+			);
 		}
 	}
 

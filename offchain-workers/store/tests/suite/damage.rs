@@ -43,6 +43,18 @@ fn get_should_refuse_a_blob_when_it_is_damaged() {
 }
 
 #[test]
+fn get_with_should_not_give_what_was_made_of_damaged_bytes() {
+	for damage in damages() {
+		let (_folder, store) = new_store();
+		let hash = store.put(BLOB).unwrap();
+		assert_eq!(store.get_with(hash, <[u8]>::to_vec).unwrap().unwrap(), BLOB);
+		damage(&path_of(&store, hash));
+		assert_quarantined(&store, hash, store.get_with(hash, <[u8]>::to_vec).unwrap_err());
+		assert_eq!(store.get_with(hash, <[u8]>::to_vec).unwrap(), None);
+	}
+}
+
+#[test]
 fn get_file_and_get_path_should_refuse_a_blob_when_it_is_damaged() {
 	for damage in damages() {
 		let (_folder, store) = new_store();

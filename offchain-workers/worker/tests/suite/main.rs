@@ -6,6 +6,7 @@ mod support;
 
 mod answering;
 mod blobs;
+mod clock;
 mod command;
 mod disk_full;
 mod gateway;

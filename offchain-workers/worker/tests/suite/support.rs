@@ -35,7 +35,7 @@ pub const LONG: Duration = Duration::from_secs(240);
 pub const GENESIS: H256 = H256([1; 32]);
 
 /// A folder for what all tests share and nobody drops: among what the build leaves.
-fn kept_folder() -> TempDir {
+pub fn kept_folder() -> TempDir {
 	tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap()
 }
 
@@ -152,7 +152,18 @@ impl Process {
 
 	/// With another base model.
 	pub fn start_with(model: &Path, data: &Path, more: &[&str]) -> Self {
+		Self::start_in([], model, data, more)
+	}
+
+	/// With more in its environment.
+	pub fn start_in<'a>(
+		environment: impl IntoIterator<Item = (&'a str, &'a Path)>,
+		model: &Path,
+		data: &Path,
+		more: &[&str],
+	) -> Self {
 		let mut child = Command::new(env!("CARGO_BIN_EXE_openledger-worker"))
+			.envs(environment)
 			.args(["--listen", "127.0.0.1:0", "--threads", "2", "--base"])
 			.arg(model)
 			.arg("--data")

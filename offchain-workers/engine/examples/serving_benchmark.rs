@@ -52,7 +52,7 @@ const REQUESTS: usize = 128;
 const ANSWER: usize = 32;
 const CACHE_TOKENS: usize = 4_096;
 /// How often two populations of adapters take turns.
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 5;
 
 struct Arguments {
 	model: PathBuf,
@@ -176,7 +176,7 @@ fn steps(model: &Arc<ServingModel>, threads: usize) -> Outcome<()> {
 	let mut executor = Executor::new(model.clone(), threads, 512, MAX_BATCH * PAGES, 0)?;
 	let adapter = adapter(model.config(), 8, &QUERY_AND_VALUE)?;
 	for slot in 0..MAX_BATCH {
-		let packed = PackedAdapter::pack(&adapter, model.config())?;
+		let packed = PackedAdapter::pack(&adapter, model.config(), model.precision())?;
 		executor.set_adapter(slot, Some(Arc::new(packed)));
 	}
 	let tokens = prompt(128, 0);
@@ -231,12 +231,12 @@ fn resident_memory() -> f64 {
 /// The same adapter under every key, packed anew each time it is read.
 struct Copies {
 	file: Vec<u8>,
-	config: LlamaConfig,
+	model: Arc<ServingModel>,
 }
 
 impl AdapterSource for Copies {
 	fn adapter(&self, key: AdapterKey) -> Result<PackedAdapter, AdapterUnavailable> {
-		packed(key, &self.file, &self.config)
+		packed(key, &self.file, &self.model)
 	}
 }
 
@@ -251,7 +251,7 @@ fn key(number: usize) -> AdapterKey {
 /// adapters.
 fn residency(model: &Arc<ServingModel>, arguments: &Arguments) -> Outcome<()> {
 	let file = adapter(model.config(), 8, &QUERY_AND_VALUE)?.to_bytes(&Default::default())?;
-	let copies = Arc::new(Copies { file, config: model.config().clone() });
+	let copies = Arc::new(Copies { file, model: model.clone() });
 	let limits = Limits { max_running: CLIENTS, max_active_adapters: CLIENTS, ..Limits::default() };
 	let options = ServiceOptions {
 		threads: arguments.threads,
@@ -345,7 +345,7 @@ fn finish(receiver: Option<Receiver<bool>>) -> Outcome<()> {
 }
 
 /// Adapters in a worker's store, whose bytes are verified while they are packed.
-struct Stored(Store, LlamaConfig);
+struct Stored(Store, Arc<ServingModel>);
 
 impl AdapterSource for Stored {
 	fn adapter(&self, key: AdapterKey) -> Result<PackedAdapter, AdapterUnavailable> {
@@ -360,9 +360,9 @@ impl AdapterSource for Stored {
 fn packed(
 	key: AdapterKey,
 	file: &[u8],
-	config: &LlamaConfig,
+	model: &ServingModel,
 ) -> Result<PackedAdapter, AdapterUnavailable> {
-	PackedAdapter::from_bytes(file, config)
+	PackedAdapter::from_bytes(file, model.config(), model.precision())
 		.map(|(packed, _)| packed)
 		.map_err(|error| AdapterUnavailable::Unusable { key, why: error.to_string() })
 }
@@ -392,7 +392,7 @@ fn load_to_first_token(
 		}
 		keys.push(AdapterKey(store.put(&bytes)?.0));
 	}
-	let stored = Arc::new(Stored(store, model.config().clone()));
+	let stored = Arc::new(Stored(store, model.clone()));
 	let options = ServiceOptions { threads, cache_tokens: 4_096, ..ServiceOptions::default() };
 	let service = Service::start(model.clone(), stored, options)?;
 	let (mut cold, mut warm) = (Vec::new(), Vec::new());

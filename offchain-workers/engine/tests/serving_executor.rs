@@ -41,10 +41,14 @@ impl Fixture {
 	fn executor(&self, threads: usize) -> Executor {
 		let mut executor = Executor::new(self.model.clone(), threads, 256, PAGES, 4).unwrap();
 		for (slot, adapter) in self.adapters.iter().enumerate() {
-			let packed = PackedAdapter::pack(adapter, self.model.config()).unwrap();
+			let packed = self.packed(adapter);
 			executor.set_adapter(slot, Some(Arc::new(packed)));
 		}
 		executor
+	}
+
+	fn packed(&self, adapter: &Adapter) -> PackedAdapter {
+		PackedAdapter::pack(adapter, self.model.config(), self.model.precision()).unwrap()
 	}
 
 	fn prompt(&self, length: usize, seed: u64) -> Vec<u32> {
@@ -199,7 +203,7 @@ fn what_another_sequence_left_in_a_page_should_not_be_seen() {
 	// An adapter without bounds fills the pages with what is not a number.
 	let wild = LoraConfig::new(8, 1e38, TargetModule::ALL);
 	let wild = random_adapter(wild, fixture.model.config(), 9).unwrap();
-	let packed = PackedAdapter::pack(&wild, fixture.model.config()).unwrap();
+	let packed = fixture.packed(&wild);
 	executor.set_adapter(3, Some(Arc::new(packed)));
 	let (table, long) = (pages(0, 2), fixture.prompt(32, 1));
 	let segment =

@@ -42,7 +42,7 @@ impl AdapterSource for Shelf {
 			201 => return Err(AdapterUnavailable::Unknown(key)),
 			_ => panic!("a reader that panics"),
 		};
-		Ok(PackedAdapter::pack(&adapter, &self.config).unwrap())
+		Ok(PackedAdapter::pack(&adapter, &self.config, Precision::F32).unwrap())
 	}
 }
 

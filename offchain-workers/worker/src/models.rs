@@ -12,8 +12,8 @@ use lru::LruCache;
 use openledger_attribution::SpanIndex;
 use openledger_engine::{
 	serving::{
-		AdapterKey, AdapterLimits, AdapterSource, AdapterUnavailable, PackedAdapter, Service,
-		ServiceOptions, ServingModel, StartError,
+		AdapterKey, AdapterLimits, AdapterSource, AdapterUnavailable, PackedAdapter, Precision,
+		Service, ServiceOptions, ServingModel, StartError,
 	},
 	LlamaConfig, Model,
 };
@@ -129,8 +129,8 @@ impl Models {
 		let mut served = HashMap::new();
 		for (base, model) in bases {
 			let weights = base.hashes.weights;
-			let source =
-				StoredAdapters { store: store.clone(), weights, config: model.config().clone() };
+			let (config, precision) = (model.config().clone(), model.precision());
+			let source = StoredAdapters { store: store.clone(), weights, config, precision };
 			let service = Service::start(Arc::new(model), Arc::new(source), options.clone())?;
 			served.insert(weights, ServedBase { base, service });
 		}
@@ -211,8 +211,9 @@ impl Models {
 		if let Some(sources) = self.adapter_sources.lock().get(&key) {
 			return Ok(*sources);
 		}
-		let config = served.service.model().config();
-		let (_, sources) = read_adapter(&self.store, base.weights, adapter, config)?;
+		let model = served.service.model();
+		let (config, precision) = (model.config(), model.precision());
+		let (_, sources) = read_adapter(&self.store, base.weights, adapter, config, precision)?;
 		self.adapter_sources.lock().put(key, sources);
 		Ok(sources)
 	}
@@ -260,8 +261,9 @@ fn read_adapter(
 	weights: H256,
 	hash: H256,
 	config: &LlamaConfig,
+	precision: Precision,
 ) -> Result<(PackedAdapter, H256), Stopped> {
-	let pack = |bytes: &[u8]| PackedAdapter::from_bytes(bytes, config);
+	let pack = |bytes: &[u8]| PackedAdapter::from_bytes(bytes, config, precision);
 	let packed = sources::fetched(hash, store.get_with(hash, pack), Failure::AdapterMissing)?;
 	let (adapter, metadata) = packed.map_err(|source| Failure::AdapterUnusable { hash, source })?;
 	let unfit = |why: &str| Failure::AdapterUnfit { hash, why: why.into() };
@@ -279,11 +281,12 @@ struct StoredAdapters {
 	store: Arc<Store>,
 	weights: H256,
 	config: LlamaConfig,
+	precision: Precision,
 }
 
 impl AdapterSource for StoredAdapters {
 	fn adapter(&self, key: AdapterKey) -> Result<PackedAdapter, AdapterUnavailable> {
-		match read_adapter(&self.store, self.weights, H256(key.0), &self.config) {
+		match read_adapter(&self.store, self.weights, H256(key.0), &self.config, self.precision) {
 			Ok((adapter, _)) => Ok(adapter),
 			Err(Stopped::Missing(_)) => Err(AdapterUnavailable::Unknown(key)),
 			Err(stopped) => Err(AdapterUnavailable::Unusable { key, why: stopped.to_string() }),

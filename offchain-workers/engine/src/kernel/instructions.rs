@@ -7,9 +7,9 @@ pub enum Instructions {
 	Portable,
 	/// AVX2 with fused multiply-add.
 	Avx2,
-	/// AVX-512 F.
+	/// AVX-512 F, BW and VL, as all servers' CPUs with AVX-512 have them.
 	Avx512,
-	/// AVX-512 F with dot products of bf16.
+	/// The same with dot products of bf16.
 	Avx512Bf16,
 }
 
@@ -18,7 +18,10 @@ impl Instructions {
 	pub fn detect() -> Self {
 		#[cfg(target_arch = "x86_64")]
 		{
-			if std::is_x86_feature_detected!("avx512f") {
+			if std::is_x86_feature_detected!("avx512f")
+				&& std::is_x86_feature_detected!("avx512bw")
+				&& std::is_x86_feature_detected!("avx512vl")
+			{
 				return if std::is_x86_feature_detected!("avx512bf16") {
 					Self::Avx512Bf16
 				} else {

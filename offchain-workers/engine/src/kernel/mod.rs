@@ -30,6 +30,10 @@ pub(crate) use matrix::{Activations, PackedMatrix};
 /// Numbers in a vector register of AVX-512, and tokens in a page of the cache.
 pub(crate) const LANES: usize = 16;
 
+/// Bytes that the CPU's caches keep together.
+#[cfg(target_arch = "x86_64")]
+const CACHE_LINE: usize = 64;
+
 /// `a · b + c`, rounded once where the instruction set fuses the two.
 #[inline(always)]
 fn multiply_add<const FUSED: bool>(a: f32, b: f32, c: f32) -> f32 {
@@ -41,9 +45,9 @@ fn multiply_add<const FUSED: bool>(a: f32, b: f32, c: f32) -> f32 {
 }
 
 /// Has the CPU bring memory into its cache that is read in a moment. Without effect on any result.
-pub(crate) fn prefetch(values: &[f32]) {
+pub(crate) fn prefetch<T>(values: &[T]) {
 	#[cfg(target_arch = "x86_64")]
-	for line in values.chunks(LANES) {
+	for line in values.chunks(CACHE_LINE / size_of::<T>()) {
 		use std::arch::x86_64::{_mm_prefetch, _MM_HINT_T0};
 		// SAFETY: it reads nothing, whatever the address; every x86-64 CPU has it.
 		unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) }

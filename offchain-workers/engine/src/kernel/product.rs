@@ -8,6 +8,8 @@ mod avx512;
 pub(crate) mod paged;
 pub(crate) mod transpose;
 
+use half::bf16;
+
 use super::{multiply_add, Instructions};
 
 /// Columns of one tile at most: two vector registers of AVX-512.
@@ -15,7 +17,34 @@ pub(crate) const TILE_COLUMNS: usize = 32;
 /// Rows of one tile at most: with two registers each, 24 sums stay in registers.
 pub(crate) const TILE_ROWS: usize = 12;
 
-/// The left side of a product: rows of numbers, `stride` apart.
+/// A number on the right side of a product, which is computed in f32.
+pub(crate) trait Number: Copy + Send + Sync {
+	/// Whether it is the upper half of an f32 rather than an f32.
+	const IS_BF16: bool;
+
+	/// The same number.
+	fn widen(self) -> f32;
+}
+
+impl Number for f32 {
+	const IS_BF16: bool = false;
+
+	#[inline(always)]
+	fn widen(self) -> f32 {
+		self
+	}
+}
+
+impl Number for bf16 {
+	const IS_BF16: bool = true;
+
+	#[inline(always)]
+	fn widen(self) -> f32 {
+		f32::from_bits(u32::from(self.to_bits()) << 16)
+	}
+}
+
+/// A side of a product: rows of numbers, `stride` apart.
 #[derive(Clone, Copy)]
 pub(crate) struct Rows<'a, T> {
 	values: &'a [T],
@@ -106,12 +135,12 @@ impl Window {
 /// `out (+)= x · b` for any number of rows and at most [`TILE_COLUMNS`] columns. `b` has `inner` rows
 /// of `columns` numbers, `b_stride` apart.
 #[allow(clippy::too_many_arguments)]
-pub(crate) fn product(
+pub(crate) fn product<B: Number>(
 	instructions: Instructions,
 	x: Rows<'_, f32>,
 	rows: usize,
 	inner: usize,
-	b: Rows<'_, f32>,
+	b: Rows<'_, B>,
 	columns: usize,
 	out: Window,
 	accumulate: bool,
@@ -191,11 +220,11 @@ fn tile_height(rows: usize) -> usize {
 	rows.div_ceil(tiles.max(1))
 }
 
-struct Tile {
+struct Tile<B> {
 	x: *const f32,
 	x_stride: usize,
 	inner: usize,
-	b: *const f32,
+	b: *const B,
 	b_stride: usize,
 	out: *mut f32,
 	out_stride: usize,
@@ -216,7 +245,7 @@ struct TileBf16 {
 /// # Safety
 ///
 /// The tile's pointers cover `rows` rows, this CPU has the instructions, `rows` ≤ [`TILE_ROWS`].
-unsafe fn run_tile(instructions: Instructions, tile: &Tile, rows: usize) {
+unsafe fn run_tile<B: Number>(instructions: Instructions, tile: &Tile<B>, rows: usize) {
 	#[cfg(target_arch = "x86_64")]
 	if instructions >= Instructions::Avx512 {
 		return avx512::run_tile(tile, rows);
@@ -226,7 +255,7 @@ unsafe fn run_tile(instructions: Instructions, tile: &Tile, rows: usize) {
 		return rows_avx2(tile, rows);
 	}
 	let _ = instructions;
-	rows_portable::<false>(tile, rows);
+	rows_portable::<B, false>(tile, rows);
 }
 
 /// # Safety
@@ -248,8 +277,8 @@ unsafe fn run_tile_bf16(instructions: Instructions, tile: &TileBf16, rows: usize
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
-unsafe fn rows_avx2(tile: &Tile, rows: usize) {
-	rows_portable::<true>(tile, rows);
+unsafe fn rows_avx2<B: Number>(tile: &Tile<B>, rows: usize) {
+	rows_portable::<B, true>(tile, rows);
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -260,7 +289,7 @@ unsafe fn rows_bf16_avx2(tile: &TileBf16, rows: usize) {
 
 /// Row by row, for the compiler to vectorise over columns.
 #[inline(always)]
-unsafe fn rows_portable<const FUSED: bool>(tile: &Tile, rows: usize) {
+unsafe fn rows_portable<B: Number, const FUSED: bool>(tile: &Tile<B>, rows: usize) {
 	for row in 0..rows {
 		let out = tile.out.add(row * tile.out_stride);
 		let mut sums = [0.0f32; TILE_COLUMNS];
@@ -274,11 +303,11 @@ unsafe fn rows_portable<const FUSED: bool>(tile: &Tile, rows: usize) {
 			let b = tile.b.add(k * tile.b_stride);
 			if tile.columns == TILE_COLUMNS {
 				for (column, sum) in sums.iter_mut().enumerate() {
-					*sum = multiply_add::<FUSED>(left, *b.add(column), *sum);
+					*sum = multiply_add::<FUSED>(left, (*b.add(column)).widen(), *sum);
 				}
 			} else {
 				for (column, sum) in sums.iter_mut().enumerate().take(tile.columns) {
-					*sum = multiply_add::<FUSED>(left, *b.add(column), *sum);
+					*sum = multiply_add::<FUSED>(left, (*b.add(column)).widen(), *sum);
 				}
 			}
 		}
@@ -348,6 +377,25 @@ mod tests {
 						assert!((f64::from(*found) - expected).abs() < 1e-4, "{instructions:?}");
 					}
 				}
+			}
+		}
+	}
+
+	#[test]
+	fn product_should_widen_bf16_with_all_instructions() {
+		for instructions in Instructions::available() {
+			for columns in [1, 8, 16, 17, 31, 32] {
+				let (rows, inner) = (13, 70);
+				let (x, b) = (numbers(rows * inner, 1), numbers(inner * columns, 2));
+				let narrow: Vec<bf16> = b.iter().map(|number| bf16::from_f32(*number)).collect();
+				let wide: Vec<f32> = narrow.iter().map(|number| number.to_f32()).collect();
+				let (mut found, mut expected) = ([1.0; 32 * 13], [1.0; 32 * 13]);
+				let left = Rows::new(&x, inner);
+				let (right, out) = (Rows::new(&narrow, columns), Window::new(&mut found, 32));
+				product(instructions, left, rows, inner, right, columns, out, true);
+				let (right, out) = (Rows::new(&wide, columns), Window::new(&mut expected, 32));
+				product(instructions, left, rows, inner, right, columns, out, true);
+				assert_eq!(found, expected, "{instructions:?}, {columns} columns");
 			}
 		}
 	}

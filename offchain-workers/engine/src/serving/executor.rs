@@ -10,7 +10,7 @@ use crate::{
 	error::ForwardError,
 	kernel::{product::Window, Activations},
 	serving::{
-		forward::{for_each_panel, norm, Pass},
+		forward::{for_each_panel, norm, Pass, Run},
 		model::ServingModel,
 		packed_adapter::PackedAdapter,
 		paged_cache::PagedCache,
@@ -129,10 +129,7 @@ impl Executor {
 		let buffers = &mut self.buffers;
 		buffers.places.clear();
 		buffers.logit_rows.clear();
-		let mut width = 0;
 		for (index, segment) in segments.iter().enumerate() {
-			let adapter = segment.slot.and_then(|slot| self.adapters.get(slot)?.as_ref());
-			width = width.max(adapter.map_or(0, |adapter| adapter.width()));
 			for position in segment.start..segment.start + segment.tokens.len() {
 				if position >= segment.logits_from {
 					buffers.logit_rows.push(buffers.places.len());
@@ -140,14 +137,16 @@ impl Executor {
 				buffers.places.push((position, index));
 			}
 		}
+		let runs = Run::all(segments, &self.adapters);
+		let width = runs.iter().map(Run::width).max().unwrap_or(0);
 		if buffers.shrunk.len() < width * self.max_tokens {
 			buffers.shrunk.resize(width * self.max_tokens, 0.0);
 		}
 		let pass = Pass {
 			model: &self.model,
 			team: &self.team,
-			adapters: &self.adapters,
 			segments,
+			runs: &runs,
 			instructions: self.model.instructions,
 			shrunk_width: width,
 		};

@@ -10,14 +10,13 @@ use std::{ops::Range, sync::Arc};
 use crate::{
 	kernel::{
 		matrix::ActivationsWindow,
-		prefetch,
-		product::{product, Rows, Window, TILE_COLUMNS, TILE_ROWS},
+		product::{Rows, Window, TILE_COLUMNS, TILE_ROWS},
 		rowwise, Activations, Instructions, PackedMatrix,
 	},
 	serving::{
 		executor::{Buffers, Segment},
 		model::ServingModel,
-		packed_adapter::{Group, PackedAdapter, SharedInput},
+		packed_adapter::{Group, Matrix, PackedAdapter, SharedInput},
 		paged_cache::{LayerWindow, PagedCache},
 		pages::PAGE_TOKENS,
 		team::Team,
@@ -57,18 +56,48 @@ struct Addition<'a> {
 	/// First column of the shrunk activations.
 	from: usize,
 	rank: usize,
-	b: Rows<'a, f32>,
+	b: Matrix<'a>,
 	/// The first of the columns, counted from the first that was asked for.
 	column: usize,
 	columns: usize,
+}
+
+/// Adjacent rows that use the same adapter.
+pub(super) struct Run<'a> {
+	first: usize,
+	rows: usize,
+	adapter: &'a PackedAdapter,
+}
+
+impl<'a> Run<'a> {
+	/// The runs of a batch, in the order of their rows; the bare base has none.
+	pub(super) fn all(
+		segments: &[Segment<'_>],
+		adapters: &'a [Option<Arc<PackedAdapter>>],
+	) -> Vec<Self> {
+		let (mut runs, mut first) = (Vec::<Self>::new(), 0);
+		for same in segments.chunk_by(|a, b| a.slot == b.slot) {
+			let rows = same.iter().map(|segment| segment.tokens.len()).sum();
+			let slot = same.first().and_then(|segment| segment.slot);
+			let adapter = slot.and_then(|slot| adapters.get(slot)?.as_deref());
+			runs.extend(adapter.map(|adapter| Self { first, rows, adapter }));
+			first += rows;
+		}
+		runs
+	}
+
+	/// Row length of its shrunk activations.
+	pub(super) fn width(&self) -> usize {
+		self.adapter.width()
+	}
 }
 
 /// What stays the same during a step.
 pub(super) struct Pass<'a> {
 	pub(super) model: &'a ServingModel,
 	pub(super) team: &'a Team,
-	pub(super) adapters: &'a [Option<Arc<PackedAdapter>>],
 	pub(super) segments: &'a [Segment<'a>],
+	pub(super) runs: &'a [Run<'a>],
 	pub(super) instructions: Instructions,
 	/// Row length of the shrunk activations.
 	pub(super) shrunk_width: usize,
@@ -184,26 +213,11 @@ impl Pass<'_> {
 		});
 	}
 
-	/// Segments with the row that each begins at and its adapter.
-	fn adapted(&self) -> impl Iterator<Item = (usize, usize, &PackedAdapter)> {
-		let mut next = 0;
-		self.segments.iter().filter_map(move |segment| {
-			let first = next;
-			next += segment.tokens.len();
-			let adapter = self.adapters.get(segment.slot?)?.as_deref()?;
-			Some((first, segment.tokens.len(), adapter))
-		})
-	}
-
 	/// `shrunk = input · A` for the rows of each adapter.
 	fn shrink(&self, layer: usize, shared: SharedInput, input: &Activations, shrunk: &mut [f32]) {
-		let width = self.shrunk_width;
-		if width == 0 {
-			return;
-		}
-		let out = Window::new(shrunk, width);
+		let out = Window::new(shrunk, self.shrunk_width);
 		let mut tasks = Vec::new();
-		for (first, rows, adapter) in self.adapted() {
+		for &Run { first, rows, adapter } in self.runs {
 			let Some(group) = adapter.group(layer, shared) else { continue };
 			for row in (0..rows).step_by(TILE_ROWS) {
 				for column in (0..group.width).step_by(TILE_COLUMNS) {
@@ -213,14 +227,11 @@ impl Pass<'_> {
 		}
 		self.team.each(tasks.len(), 0, |task, _| {
 			let Some((first, rows, adapter, group, column)) = tasks.get(task) else { return };
-			let a = adapter.a(group).get(*column..).unwrap_or_default();
-			product(
+			let columns = TILE_COLUMNS.min(group.width - column);
+			adapter.a(group).columns_from(*column).multiply(
 				self.instructions,
 				input.rows().from(*first),
-				*rows,
-				group.input(),
-				Rows::new(a, group.width),
-				TILE_COLUMNS.min(group.width - column),
+				[*rows, group.input(), columns],
 				out.at(*first, *column),
 				false,
 			);
@@ -234,21 +245,18 @@ impl Pass<'_> {
 		shared: SharedInput,
 		columns: Range<usize>,
 	) -> impl Iterator<Item = Addition<'_>> {
-		// None at all where no row has an adapter.
-		let adapted = (self.shrunk_width > 0).then(|| self.adapted()).into_iter().flatten();
-		adapted.flat_map(move |(first, rows, adapter)| {
+		self.runs.iter().flat_map(move |&Run { first, rows, adapter }| {
 			let expands = adapter.group(layer, shared).map(Group::expands).unwrap_or_default();
 			let columns = columns.clone();
 			expands.iter().filter_map(move |expand| {
 				let begin = columns.start.max(expand.column);
 				let end = columns.end.min(expand.column + expand.columns);
-				let b = adapter.b(expand).get(begin.checked_sub(expand.column)?..)?;
 				(begin < end).then(|| Addition {
 					first,
 					rows,
 					from: expand.from,
 					rank: expand.rank,
-					b: Rows::new(b, expand.columns),
+					b: adapter.b(expand).columns_from(begin - expand.column),
 					column: begin - columns.start,
 					columns: end - begin,
 				})
@@ -260,9 +268,7 @@ impl Pass<'_> {
 	/// CPU, while the base model's panel is multiplied: of many adapters no cache holds them.
 	fn prefetch_expand(&self, layer: usize, shared: SharedInput, columns: Range<usize>) {
 		for addition in self.additions(layer, shared, columns) {
-			for row in 0..addition.rank {
-				prefetch(addition.b.row(row, addition.columns));
-			}
+			addition.b.prefetch(addition.rank, addition.columns);
 		}
 	}
 
@@ -279,16 +285,9 @@ impl Pass<'_> {
 		for addition in self.additions(layer, shared, columns) {
 			let Addition { first, rows, from, rank, b, column, columns } = addition;
 			let from = first * self.shrunk_width + from;
-			product(
-				self.instructions,
-				Rows::new(shrunk.get(from..).unwrap_or_default(), self.shrunk_width),
-				rows,
-				rank,
-				b,
-				columns,
-				out.at(first, column),
-				true,
-			);
+			let shrunk = Rows::new(shrunk.get(from..).unwrap_or_default(), self.shrunk_width);
+			let out = out.at(first, column);
+			b.multiply(self.instructions, shrunk, [rows, rank, columns], out, true);
 		}
 	}
 

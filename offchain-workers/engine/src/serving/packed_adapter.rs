@@ -5,10 +5,14 @@ use std::{
 	io::{Read, Seek},
 };
 
+use half::bf16;
+
 use crate::{
 	config::LlamaConfig,
 	kernel::{
-		product::{transpose::transpose, Rows, Window},
+		matrix::Precision,
+		prefetch,
+		product::{product, transpose::transpose, Rows, Window},
 		Instructions,
 	},
 	lora::{Adapter, TargetModule},
@@ -45,8 +49,23 @@ impl SharedInput {
 pub struct PackedAdapter {
 	/// `[layer][shared input]`.
 	groups: Vec<[Group; 4]>,
-	values: Vec<f32>,
+	values: Values,
 	width: usize,
+}
+
+/// The numbers of all matrices, in the base model's precision: with many adapters a step waits for them
+/// to be read.
+#[derive(Debug)]
+enum Values {
+	F32(Vec<f32>),
+	Bf16(Vec<bf16>),
+}
+
+/// A matrix of an adapter, or its columns from one on.
+#[derive(Clone, Copy)]
+pub(crate) enum Matrix<'a> {
+	F32(Rows<'a, f32>),
+	Bf16(Rows<'a, bf16>),
 }
 
 /// What an adapter adds to layers that share their input.
@@ -75,76 +94,43 @@ pub(crate) struct Expand {
 }
 
 impl PackedAdapter {
-	/// Reads a single-file adapter (`peft.rs`) for a model of these dimensions. Gives its free metadata keys
-	/// too.
+	/// Reads a single-file adapter (`peft.rs`) for a model of these dimensions, whose weights are held in
+	/// `precision`. Gives its free metadata keys too.
 	pub fn from_bytes(
 		bytes: &[u8],
 		model: &LlamaConfig,
+		precision: Precision,
 	) -> Result<(Self, BTreeMap<String, String>), PeftError> {
 		let (mut file, metadata) = AdapterFile::from_bytes(bytes, model)?;
-		let mut packed = Self::lay_out(&file.config, model);
-		for layer in 0..model.num_hidden_layers {
-			for shared in SharedInput::ALL {
-				packed.fill(layer, shared, &mut file)?;
+		let (groups, count) = lay_out(&file.config, model);
+		let width = groups.iter().flatten().map(|group| group.width).max().unwrap_or(0);
+		let mut values = Values::with_capacity(precision, count);
+		let mut of_group = Vec::new();
+		for (layer, groups) in groups.iter().enumerate() {
+			for group in groups {
+				group.read(layer, &mut file, &mut of_group)?;
+				values.extend(&of_group);
 			}
 		}
-		Ok((packed, metadata))
+		Ok((Self { groups, values, width }, metadata))
 	}
 
 	/// Packs an adapter in memory, by way of the file that it would be.
-	pub fn pack(adapter: &Adapter, model: &LlamaConfig) -> Result<Self, PeftError> {
+	pub fn pack(
+		adapter: &Adapter,
+		model: &LlamaConfig,
+		precision: Precision,
+	) -> Result<Self, PeftError> {
 		let file = adapter.to_bytes(&BTreeMap::new())?;
-		Ok(Self::from_bytes(&file, model)?.0)
-	}
-
-	/// Room for the matrices that a configuration describes.
-	fn lay_out(config: &LoraConfig, model: &LlamaConfig) -> Self {
-		let (mut groups, mut values, mut width) = (Vec::new(), 0, 0);
-		for layer in 0..model.num_hidden_layers {
-			let of_layer = SharedInput::ALL.map(|shared| {
-				let group = Group::lay_out(shared, layer, config, model, values);
-				values = group.a + group.input * group.width;
-				width = width.max(group.width);
-				group
-			});
-			groups.push(of_layer);
-		}
-		Self { groups, values: vec![0.0; values], width }
-	}
-
-	/// Reads the matrices of one group into their places.
-	fn fill<R: Read + Seek>(
-		&mut self,
-		layer: usize,
-		shared: SharedInput,
-		file: &mut AdapterFile<R>,
-	) -> Result<(), PeftError> {
-		let Self { groups, values, .. } = self;
-		let Some(group) = groups.get(layer).and_then(|groups| groups.get(shared as usize)) else {
-			return Ok(());
-		};
-		let instructions = Instructions::detect();
-		let room = |from: usize, length: usize| from..from + length;
-		for expand in &group.expands {
-			let Expand { from, rank, columns, b, target, .. } = *expand;
-			let scale = file.config.scale(layer, target);
-			let matrices = file.matrices(layer, target)?;
-			let all_b = values.get_mut(room(b, rank * columns)).unwrap_or_default();
-			let (b, window) = (Rows::new(&matrices.b, rank), Window::new(all_b, columns));
-			transpose(instructions, b, columns, rank, window);
-			all_b.iter_mut().for_each(|value| *value *= scale);
-			let all_a = values.get_mut(room(group.a, group.input * group.width));
-			let stacked = all_a.and_then(|a| a.get_mut(from..)).unwrap_or_default();
-			let (a, window) =
-				(Rows::new(&matrices.a, group.input), Window::new(stacked, group.width));
-			transpose(instructions, a, rank, group.input, window);
-		}
-		Ok(())
+		Ok(Self::from_bytes(&file, model, precision)?.0)
 	}
 
 	/// Bytes of memory.
 	pub fn bytes(&self) -> usize {
-		size_of_val(self.values.as_slice())
+		match &self.values {
+			Values::F32(values) => size_of_val(values.as_slice()),
+			Values::Bf16(values) => size_of_val(values.as_slice()),
+		}
 	}
 
 	/// The widest group.
@@ -158,14 +144,91 @@ impl PackedAdapter {
 	}
 
 	/// The stacked `A`, `[input, width]`.
-	pub(crate) fn a(&self, group: &Group) -> &[f32] {
-		self.values.get(group.a..group.a + group.input * group.width).unwrap_or_default()
+	pub(crate) fn a(&self, group: &Group) -> Matrix<'_> {
+		self.matrix(group.a, group.width)
 	}
 
 	/// `B`, `[rank, columns]`.
-	pub(crate) fn b(&self, expand: &Expand) -> &[f32] {
-		self.values.get(expand.b..expand.b + expand.rank * expand.columns).unwrap_or_default()
+	pub(crate) fn b(&self, expand: &Expand) -> Matrix<'_> {
+		self.matrix(expand.b, expand.columns)
 	}
+
+	fn matrix(&self, start: usize, columns: usize) -> Matrix<'_> {
+		match &self.values {
+			Values::F32(values) => {
+				Matrix::F32(Rows::new(values.get(start..).unwrap_or_default(), columns))
+			},
+			Values::Bf16(values) => {
+				Matrix::Bf16(Rows::new(values.get(start..).unwrap_or_default(), columns))
+			},
+		}
+	}
+}
+
+impl Values {
+	fn with_capacity(precision: Precision, count: usize) -> Self {
+		match precision {
+			Precision::F32 => Self::F32(Vec::with_capacity(count)),
+			Precision::Bf16 => Self::Bf16(Vec::with_capacity(count)),
+		}
+	}
+
+	fn extend(&mut self, more: &[f32]) {
+		match self {
+			Self::F32(values) => values.extend_from_slice(more),
+			Self::Bf16(values) => values.extend(more.iter().map(|value| bf16::from_f32(*value))),
+		}
+	}
+}
+
+impl Matrix<'_> {
+	/// Its columns from `column` on.
+	pub(crate) fn columns_from(self, column: usize) -> Self {
+		match self {
+			Self::F32(rows) => Self::F32(rows.columns_from(column)),
+			Self::Bf16(rows) => Self::Bf16(rows.columns_from(column)),
+		}
+	}
+
+	/// `out (+)= x · matrix` for any number of rows and a tile of columns; `inner` are its rows.
+	pub(crate) fn multiply(
+		self,
+		instructions: Instructions,
+		x: Rows<'_, f32>,
+		[rows, inner, columns]: [usize; 3],
+		out: Window,
+		accumulate: bool,
+	) {
+		match self {
+			Self::F32(b) => product(instructions, x, rows, inner, b, columns, out, accumulate),
+			Self::Bf16(b) => product(instructions, x, rows, inner, b, columns, out, accumulate),
+		}
+	}
+
+	/// Has some rows of some columns brought into the cache of the CPU.
+	pub(crate) fn prefetch(self, rows: usize, columns: usize) {
+		for row in 0..rows {
+			match self {
+				Self::F32(rows) => prefetch(rows.row(row, columns)),
+				Self::Bf16(rows) => prefetch(rows.row(row, columns)),
+			}
+		}
+	}
+}
+
+/// The places of all matrices that a configuration describes, one after the other, and how many numbers
+/// they are.
+fn lay_out(config: &LoraConfig, model: &LlamaConfig) -> (Vec<[Group; 4]>, usize) {
+	let mut next = 0;
+	let layers = 0..model.num_hidden_layers;
+	let groups = layers.map(|layer| {
+		SharedInput::ALL.map(|shared| {
+			let group = Group::lay_out(shared, layer, config, model, next);
+			next = group.a + group.input * group.width;
+			group
+		})
+	});
+	(groups.collect(), next)
 }
 
 impl Group {
@@ -192,6 +255,35 @@ impl Group {
 			column += columns;
 		}
 		group
+	}
+
+	/// Reads its matrices, in the order of their places.
+	fn read<R: Read + Seek>(
+		&self,
+		layer: usize,
+		file: &mut AdapterFile<R>,
+		out: &mut Vec<f32>,
+	) -> Result<(), PeftError> {
+		let start = self.expands.first().map_or(self.a, |expand| expand.b);
+		let stacked = self.a - start;
+		out.clear();
+		out.resize(stacked + self.input * self.width, 0.0);
+		let instructions = Instructions::detect();
+		let (all_b, all_a) = out.split_at_mut(stacked);
+		for expand in &self.expands {
+			let Expand { from, rank, columns, b, target, .. } = *expand;
+			let scale = file.config.scale(layer, target);
+			let matrices = file.matrices(layer, target)?;
+			let place = b - start..b - start + rank * columns;
+			let turned = all_b.get_mut(place).unwrap_or_default();
+			let (b, window) = (Rows::new(&matrices.b, rank), Window::new(turned, columns));
+			transpose(instructions, b, columns, rank, window);
+			turned.iter_mut().for_each(|value| *value *= scale);
+			let turned = all_a.get_mut(from..).unwrap_or_default();
+			let (a, window) = (Rows::new(&matrices.a, self.input), Window::new(turned, self.width));
+			transpose(instructions, a, rank, self.input, window);
+		}
+		Ok(())
 	}
 
 	pub(crate) fn input(&self) -> usize {

@@ -4,16 +4,17 @@
 use std::{
 	arch::asm,
 	arch::x86_64::{
-		__m512, __m512bh, __m512i, _mm512_dpbf16_ps, _mm512_fmadd_ps, _mm512_loadu_ps,
+		__m512, __m512bh, __m512i, _mm256_maskz_loadu_epi16, _mm512_castsi512_ps,
+		_mm512_cvtepu16_epi32, _mm512_dpbf16_ps, _mm512_fmadd_ps, _mm512_loadu_ps,
 		_mm512_loadu_si512, _mm512_mask_storeu_ps, _mm512_maskz_loadu_ps, _mm512_set1_epi32,
-		_mm512_set1_ps, _mm512_setzero_ps, _mm512_storeu_ps,
+		_mm512_set1_ps, _mm512_setzero_ps, _mm512_slli_epi32, _mm512_storeu_ps,
 	},
 	mem::transmute,
 };
 
 use super::{
 	paged::{KeyTile, ValueTile, PAGES, VALUE_COLUMNS},
-	Tile, TileBf16, TILE_COLUMNS,
+	Number, Tile, TileBf16, TILE_COLUMNS,
 };
 use crate::kernel::LANES;
 
@@ -33,6 +34,22 @@ fn as_bf16(pairs: __m512i) -> __m512bh {
 	unsafe { transmute(pairs) }
 }
 
+/// The lanes of a mask, in f32.
+///
+/// # Safety
+///
+/// They are there, and this CPU has AVX-512 F, BW and VL.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+#[inline]
+unsafe fn load<B: Number>(mask: u16, from: *const B) -> __m512 {
+	if B::IS_BF16 {
+		let halves = _mm256_maskz_loadu_epi16(mask, from.cast());
+		_mm512_castsi512_ps(_mm512_slli_epi32::<16>(_mm512_cvtepu16_epi32(halves)))
+	} else {
+		_mm512_maskz_loadu_ps(mask, from.cast())
+	}
+}
+
 /// Keeps the compiler from reading all rows ahead of all sums, for which it would have to move sums
 /// out of registers. The CPU reads ahead by itself.
 #[target_feature(enable = "avx512f")]
@@ -47,8 +64,8 @@ fn keep_order<const VECTORS: usize>(sums: &mut [__m512; VECTORS]) {
 macro_rules! tiles {
 	($($tile:ident $tile_bf16:ident $rows:literal: $($row:literal)+;)+) => {
 		$(
-			#[target_feature(enable = "avx512f")]
-			unsafe fn $tile<const VECTORS: usize>(tile: &Tile) {
+			#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+			unsafe fn $tile<B: Number, const VECTORS: usize>(tile: &Tile<B>) {
 				let masks: [u16; VECTORS] =
 					std::array::from_fn(|vector| lane_mask(tile.columns, vector));
 				let mut sums = [[_mm512_setzero_ps(); VECTORS]; $rows];
@@ -61,7 +78,7 @@ macro_rules! tiles {
 				let (mut x, mut b) = (tile.x, tile.b);
 				for _ in 0..tile.inner {
 					let right: [_; VECTORS] = std::array::from_fn(|vector| {
-						_mm512_maskz_loadu_ps(masks[vector], b.wrapping_add(vector * LANES))
+						load(masks[vector], b.wrapping_add(vector * LANES))
 					});
 					let row = x;
 					$(
@@ -111,13 +128,14 @@ macro_rules! tiles {
 
 		/// # Safety
 		///
-		/// The tile's pointers cover `rows` rows, and this CPU has AVX-512 F.
-		#[target_feature(enable = "avx512f")]
-		pub(super) unsafe fn run_tile(tile: &Tile, rows: usize) {
+		/// The tile's pointers cover `rows` rows, and this CPU has what
+		/// [`Instructions::Avx512`](crate::kernel::Instructions::Avx512) stands for.
+		#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+		pub(super) unsafe fn run_tile<B: Number>(tile: &Tile<B>, rows: usize) {
 			match (rows, tile.columns > LANES) {
 				$(
-					($rows, true) => $tile::<2>(tile),
-					($rows, false) => $tile::<1>(tile),
+					($rows, true) => $tile::<B, 2>(tile),
+					($rows, false) => $tile::<B, 1>(tile),
 				)+
 				_ => {},
 			}

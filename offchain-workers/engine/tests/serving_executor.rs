@@ -129,6 +129,10 @@ fn bf16_should_be_near_f32() {
 	let largest = expected.iter().fold(0.0f32, |largest, logit| largest.max(logit.abs()));
 	let difference = greatest_difference(&found, &expected);
 	assert!(difference > 0.0 && difference < 0.05 * largest, "{difference} of {largest}");
+
+	let adapter = &fixture.adapters[1];
+	let wide = PackedAdapter::pack(adapter, fixture.model.config(), Precision::F32).unwrap();
+	assert_eq!(2 * fixture.packed(adapter).bytes(), wide.bytes());
 }
 
 /// Every sequence alone, whole, on one thread; then all together, in pieces, on two: the same bytes.
@@ -139,7 +143,7 @@ fn a_sequence_should_not_depend_on_its_batch_pieces_or_threads() {
 		let (mut alone, mut together) = (fixture.executor(1), fixture.executor(2));
 		let sequences: Vec<(Option<usize>, Vec<u32>, Vec<u32>)> = (0..7)
 			.map(|index| {
-				let slot = [None, Some(0), Some(1), Some(2)][index % 4];
+				let slot = [None, Some(0), Some(0), Some(1), Some(2), Some(2), None][index];
 				let tokens = fixture.prompt(17 + 13 * index, index as u64);
 				let needed = tokens.len().div_ceil(PAGE_TOKENS);
 				(slot, tokens, pages(index as u32 * 8, needed))

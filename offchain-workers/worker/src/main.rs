@@ -81,7 +81,7 @@ struct Serve {
 	/// Seconds for which answers at the gateway may go on after SIGTERM.
 	#[arg(long, value_name = "SECONDS", default_value_t = DEFAULT_DRAIN.as_secs())]
 	gateway_drain: u64,
-	/// How weights are held for answers: bf16 takes half the memory of f32 and is faster where the CPU
+	/// How weights and adapters are held for answers: bf16 takes half the memory of f32 and is faster where the CPU
 	/// multiplies it; receipts then say `fast`, and `deterministic` with f32.
 	#[arg(long, value_enum, default_value = "f32")]
 	precision: PrecisionName,

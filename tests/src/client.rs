@@ -9,7 +9,7 @@ use subxt::{
 	client::OnlineClientAtBlock,
 	config::{substrate::H256, SubstrateConfig, SubstrateExtrinsicParamsBuilder},
 	dynamic::{self, At, Value},
-	error::{DispatchError, TransactionEventsError},
+	error::{DispatchError, OnlineClientAtBlockError, TransactionEventsError},
 	events::Events,
 	ext::{
 		frame_decode::storage::encode_storage_key_prefix,
@@ -318,7 +318,11 @@ impl Client {
 		// A node ends a subscription to its chain now and then. Until subxt has the next one, it takes
 		// every block for unknown.
 		until(format_args!("block {height} can be read"), READ_LIMIT, async || {
-			self.chain().await.at_block(hash).await.ok()
+			match self.chain().await.at_block(hash).await {
+				Ok(block) => Some(block),
+				Err(OnlineClientAtBlockError::BlockHeaderNotFound { .. }) => None,
+				Err(error) => panic!("block {height} cannot be read: {error}"),
+			}
 		})
 		.await
 	}

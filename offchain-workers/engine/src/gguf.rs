@@ -11,7 +11,7 @@ use std::{
 	path::Path,
 };
 
-use crate::quantization::NumberFormat;
+use crate::quantization::{NumberFormat, Numbers};
 
 const MAGIC: [u8; 4] = *b"GGUF";
 /// Alignment of the data section and its tensors unless the file says otherwise.
@@ -173,8 +173,8 @@ impl<R: Read + Seek> Gguf<R> {
 		&self.tensors
 	}
 
-	/// Reads a tensor's values, row-major; `None` when the file has no such tensor.
-	pub fn read_tensor(&mut self, name: &str) -> Result<Option<Vec<f32>>, GgufError> {
+	/// Reads a tensor's numbers; `None` when the file has no such tensor.
+	pub fn read_tensor(&mut self, name: &str) -> Result<Option<Numbers>, GgufError> {
 		let Some(info) = self.tensors.get(name) else { return Ok(None) };
 		self.reader.seek(SeekFrom::Start(self.data_start + info.offset))?;
 		// The length was compared with the file's when it was opened; `take` holds even if the
@@ -188,7 +188,7 @@ impl<R: Read + Seek> Gguf<R> {
 				left: bytes.len() as u64,
 			});
 		}
-		Ok(Some(info.format.dequantize(&bytes)))
+		Ok(Some(info.format.decode(&bytes)))
 	}
 
 	/// The metadata value under `key`, if any.

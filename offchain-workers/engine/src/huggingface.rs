@@ -14,6 +14,7 @@ use crate::{
 	chat::ChatTemplate,
 	config::{ConfigError, LlamaConfig},
 	error::LoadError,
+	quantization::Numbers,
 	tensor_file::TensorFile,
 	tokenizer::{Tokenizer, MAX_TOKENIZER_FILE},
 	weights::{LayerWeight, WeightName, WeightSource},
@@ -159,7 +160,7 @@ impl HuggingFaceModel {
 }
 
 impl WeightSource for HuggingFaceModel {
-	fn read(&mut self, name: WeightName, shape: &[usize]) -> Result<Vec<f32>, LoadError> {
+	fn read(&mut self, name: WeightName, shape: &[usize]) -> Result<Numbers, LoadError> {
 		let name = tensor_name(name);
 		let shard = self.places.get(&name).and_then(|index| self.shards.get_mut(*index));
 		let Some(Shard { path, file }) = shard else {
@@ -172,6 +173,7 @@ impl WeightSource for HuggingFaceModel {
 		}
 		file.read(&name)
 			.map_err(|source| LoadError::TensorFile { path: path.clone(), source })?
+			.map(Numbers::Plain)
 			.ok_or(LoadError::MissingTensor(name))
 	}
 }

@@ -7,6 +7,7 @@ use crate::{
 	config::{ConfigError, LlamaConfig},
 	error::LoadError,
 	gguf::{Array, Gguf, GgufError, Value},
+	quantization::Numbers,
 	tokenizer::{GgufVocabulary, Tokenizer},
 	weights::{LayerWeight, WeightName, WeightSource},
 };
@@ -151,7 +152,7 @@ impl GgufModel {
 }
 
 impl WeightSource for GgufModel {
-	fn read(&mut self, name: WeightName, shape: &[usize]) -> Result<Vec<f32>, LoadError> {
+	fn read(&mut self, name: WeightName, shape: &[usize]) -> Result<Numbers, LoadError> {
 		let gguf_name = tensor_name(name);
 		let Some(info) = self.file.tensors().get(&gguf_name) else {
 			return Err(LoadError::MissingTensor(gguf_name));
@@ -163,18 +164,18 @@ impl WeightSource for GgufModel {
 				found: info.shape.clone(),
 			});
 		}
-		let values = self
+		let numbers = self
 			.file
 			.read_tensor(&gguf_name)?
 			.ok_or_else(|| LoadError::MissingTensor(gguf_name.clone()))?;
-		if values.iter().any(|value| !value.is_finite()) {
+		if !numbers.are_finite() {
 			return Err(LoadError::NonFiniteWeight(gguf_name));
 		}
 		let (query_heads, key_heads) = self.heads;
 		Ok(match name {
-			WeightName::Layer(_, LayerWeight::Query) => unpermute(values, query_heads, shape),
-			WeightName::Layer(_, LayerWeight::Key) => unpermute(values, key_heads, shape),
-			_ => values,
+			WeightName::Layer(_, LayerWeight::Query) => unpermute(numbers, query_heads, shape),
+			WeightName::Layer(_, LayerWeight::Key) => unpermute(numbers, key_heads, shape),
+			_ => numbers,
 		})
 	}
 }
@@ -205,12 +206,21 @@ fn tensor_name(name: WeightName) -> String {
 /// Undoes the row order of llama.cpp's converter, which interleaves the two halves of each head
 /// (its `permute`), so that RoPE and adapters find transformers' half-split order: row `2i + j`
 /// of a head goes to row `j · head_dim / 2 + i`.
-fn unpermute(values: Vec<f32>, heads: usize, shape: &[usize]) -> Vec<f32> {
-	let width = shape.last().copied().unwrap_or(1);
-	let head_dim = values.len() / width / heads;
+fn unpermute(numbers: Numbers, heads: usize, shape: &[usize]) -> Numbers {
+	let rows = shape.first().copied().unwrap_or(1);
+	match numbers {
+		Numbers::Plain(values) => Numbers::Plain(unpermute_rows(&values, heads, rows)),
+		Numbers::Blocks { bits, blocks } => {
+			Numbers::Blocks { bits, blocks: unpermute_rows(&blocks, heads, rows) }
+		},
+	}
+}
+
+fn unpermute_rows<T: Copy>(elements: &[T], heads: usize, rows: usize) -> Vec<T> {
+	let (width, head_dim) = (elements.len() / rows, rows / heads);
 	let half = head_dim / 2;
-	let mut out = Vec::with_capacity(values.len());
-	for head in values.chunks_exact(head_dim * width) {
+	let mut out = Vec::with_capacity(elements.len());
+	for head in elements.chunks_exact(head_dim * width) {
 		for row in (0..head_dim).map(|row| 2 * (row % half) + row / half) {
 			out.extend(head.iter().skip(row * width).take(width));
 		}
@@ -227,6 +237,7 @@ mod tests {
 		// Two heads of four rows, one column: the converter's reshape [h, 2, d/2] and swap.
 		let original: Vec<f32> = (0..8).map(|i| i as f32).collect();
 		let permuted = vec![0.0, 2.0, 1.0, 3.0, 4.0, 6.0, 5.0, 7.0];
-		assert_eq!(unpermute(permuted, 2, &[8, 1]), original);
+		let numbers = unpermute(Numbers::Plain(permuted), 2, &[8, 1]);
+		assert_eq!(numbers, Numbers::Plain(original));
 	}
 }

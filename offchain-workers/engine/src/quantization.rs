@@ -2,7 +2,8 @@
 //!
 //! Block formats follow ggml's `ggml-quants.c`: 32 values share a scale `d` (and in `Q4_1` a
 //! minimum `m`), both stored as f16. The low nibbles of a 4-bit block are its first 16 values, the
-//! high nibbles its last 16.
+//! high nibbles its last 16. All of them are read as one kind of [`Block`], which can also be multiplied
+//! with as it is.
 
 use half::{bf16, f16};
 
@@ -48,34 +49,39 @@ impl NumberFormat {
 		}
 	}
 
-	/// Turns stored bytes into values. Bytes beyond the last whole block are ignored: callers
-	/// pass exactly [`byte_length`](Self::byte_length) bytes.
-	pub fn dequantize(self, bytes: &[u8]) -> Vec<f32> {
-		let (values, size) = self.block();
-		let mut out = Vec::with_capacity(bytes.len() / size * values);
+	/// What the stored bytes say. Bytes beyond the last whole block are ignored: callers pass exactly
+	/// [`byte_length`](Self::byte_length) bytes.
+	pub fn decode(self, bytes: &[u8]) -> Numbers {
+		let blocks = |bits, blocks| Numbers::Blocks { bits, blocks };
 		match self {
-			Self::F32 => out.extend(four(bytes).map(f32::from_le_bytes)),
-			Self::F16 => out.extend(two(bytes).map(|b| f16::from_le_bytes(b).to_f32())),
-			Self::Bf16 => out.extend(two(bytes).map(|b| bf16::from_le_bytes(b).to_f32())),
-			Self::Q4_0 => blocks::<18>(bytes, |[d0, d1, quants @ ..]: &[u8; 18]| {
-				let scale = f16::from_le_bytes([*d0, *d1]).to_f32();
-				let value = |q: u8| scale * (f32::from(q) - 8.0);
-				out.extend(quants.iter().map(|q| value(q & 15)));
-				out.extend(quants.iter().map(|q| value(q >> 4)));
-			}),
-			Self::Q4_1 => blocks::<20>(bytes, |[d0, d1, m0, m1, quants @ ..]: &[u8; 20]| {
-				let scale = f16::from_le_bytes([*d0, *d1]).to_f32();
-				let minimum = f16::from_le_bytes([*m0, *m1]).to_f32();
-				let value = |q: u8| scale * f32::from(q) + minimum;
-				out.extend(quants.iter().map(|q| value(q & 15)));
-				out.extend(quants.iter().map(|q| value(q >> 4)));
-			}),
-			Self::Q8_0 => blocks::<34>(bytes, |[d0, d1, quants @ ..]: &[u8; 34]| {
-				let scale = f16::from_le_bytes([*d0, *d1]).to_f32();
-				out.extend(quants.iter().map(|q| scale * f32::from(*q as i8)));
-			}),
+			Self::F32 => Numbers::Plain(units(bytes, |four| f32::from_le_bytes(*four))),
+			Self::F16 => Numbers::Plain(units(bytes, half)),
+			Self::Bf16 => Numbers::Plain(units(bytes, |two| bf16::from_le_bytes(*two).to_f32())),
+			Self::Q4_0 => blocks(
+				4,
+				units::<18, _>(bytes, |[d0, d1, quants @ ..]| {
+					let scale = half(&[*d0, *d1]);
+					Block { scale, minimum: -8.0 * scale, quants: nibbles(quants) }
+				}),
+			),
+			Self::Q4_1 => blocks(
+				4,
+				units::<20, _>(bytes, |[d0, d1, m0, m1, quants @ ..]| Block {
+					scale: half(&[*d0, *d1]),
+					minimum: half(&[*m0, *m1]),
+					quants: nibbles(quants),
+				}),
+			),
+			Self::Q8_0 => blocks(
+				8,
+				units::<34, _>(bytes, |[d0, d1, quants @ ..]| {
+					let scale = half(&[*d0, *d1]);
+					// From −128..=127 to 0..=255.
+					let quants = quants.map(|quant| quant ^ 0x80);
+					Block { scale, minimum: -128.0 * scale, quants }
+				}),
+			),
 		}
-		out
 	}
 
 	/// Bytes that `values` values take, when they fill whole blocks and the count fits.
@@ -86,16 +92,87 @@ impl NumberFormat {
 	}
 }
 
-fn two(bytes: &[u8]) -> impl Iterator<Item = [u8; 2]> + '_ {
-	bytes.as_chunks::<2>().0.iter().copied()
+/// 32 numbers `scale · quant + minimum`. The scale is of f16's precision and quants have 8 bits at most, so
+/// that the product is exact in f32 and the sum is rounded once, however it is computed.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Block {
+	pub scale: f32,
+	pub minimum: f32,
+	pub quants: [u8; BLOCK],
 }
 
-fn four(bytes: &[u8]) -> impl Iterator<Item = [u8; 4]> + '_ {
-	bytes.as_chunks::<4>().0.iter().copied()
+impl Block {
+	/// The numbers themselves.
+	pub fn values(&self) -> [f32; BLOCK] {
+		self.quants.map(|quant| self.scale * f32::from(quant) + self.minimum)
+	}
 }
 
-fn blocks<const N: usize>(bytes: &[u8], each: impl FnMut(&[u8; N])) {
-	bytes.as_chunks::<N>().0.iter().for_each(each);
+/// A tensor's numbers, row-major.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Numbers {
+	Plain(Vec<f32>),
+	/// Blocks along the rows; quants are below 2^`bits`.
+	Blocks {
+		bits: u32,
+		blocks: Vec<Block>,
+	},
+}
+
+impl Numbers {
+	/// Each number for itself.
+	pub fn into_values(self) -> Vec<f32> {
+		match self {
+			Self::Plain(values) => values,
+			Self::Blocks { blocks, .. } => blocks.iter().flat_map(Block::values).collect(),
+		}
+	}
+
+	/// Whether there is no infinity, and nothing that is not a number.
+	pub fn are_finite(&self) -> bool {
+		match self {
+			Self::Plain(values) => values.iter().all(|value| value.is_finite()),
+			// f16 is so much narrower that nothing finite gives an infinity in f32.
+			Self::Blocks { blocks, .. } => {
+				blocks.iter().all(|block| block.scale.is_finite() && block.minimum.is_finite())
+			},
+		}
+	}
+
+	/// The numbers followed by `more`: in blocks if both are in blocks of the same kind.
+	#[must_use]
+	pub fn followed_by(self, more: Self) -> Self {
+		match (self, more) {
+			(Self::Blocks { bits, mut blocks }, Self::Blocks { bits: same, blocks: more })
+				if bits == same =>
+			{
+				blocks.extend(more);
+				Self::Blocks { bits, blocks }
+			},
+			(numbers, more) => {
+				let mut values = numbers.into_values();
+				values.extend(more.into_values());
+				Self::Plain(values)
+			},
+		}
+	}
+}
+
+fn half(bytes: &[u8; 2]) -> f32 {
+	f16::from_le_bytes(*bytes).to_f32()
+}
+
+fn nibbles(bytes: &[u8; BLOCK / 2]) -> [u8; BLOCK] {
+	let mut quants = [0; BLOCK];
+	let (low, high) = quants.split_at_mut(BLOCK / 2);
+	for ((low, high), byte) in low.iter_mut().zip(high).zip(bytes) {
+		(*low, *high) = (byte & 15, byte >> 4);
+	}
+	quants
+}
+
+fn units<const N: usize, T>(bytes: &[u8], each: impl FnMut(&[u8; N]) -> T) -> Vec<T> {
+	bytes.as_chunks::<N>().0.iter().map(each).collect()
 }
 
 #[cfg(test)]
@@ -110,28 +187,29 @@ mod tests {
 	}
 
 	#[test]
-	fn dequantize_should_follow_the_block_layouts() {
+	fn decode_should_follow_the_block_layouts() {
+		let values = |format: NumberFormat, bytes: &[u8]| format.decode(bytes).into_values();
 		let half = |x: f32| f16::from_f32(x).to_le_bytes();
 		let nibbles: Vec<u8> = (0..16).map(|i| i | ((15 - i) << 4)).collect();
 
 		let mut q4_0 = half(0.5).to_vec();
 		q4_0.extend(&nibbles);
-		let values = NumberFormat::Q4_0.dequantize(&q4_0);
-		assert_eq!((values.len(), values[0], values[15], values[16]), (32, -4.0, 3.5, 3.5));
+		let found = values(NumberFormat::Q4_0, &q4_0);
+		assert_eq!((found.len(), found[0], found[15], found[16]), (32, -4.0, 3.5, 3.5));
 
 		let mut q4_1 = half(2.0).to_vec();
 		q4_1.extend(half(-1.0));
 		q4_1.extend(&nibbles);
-		let values = NumberFormat::Q4_1.dequantize(&q4_1);
-		assert_eq!((values[0], values[15], values[31]), (-1.0, 29.0, -1.0));
+		let found = values(NumberFormat::Q4_1, &q4_1);
+		assert_eq!((found[0], found[15], found[31]), (-1.0, 29.0, -1.0));
 
 		let mut q8_0 = half(0.25).to_vec();
 		q8_0.extend((0..32).map(|i| (i as i8 - 16) as u8));
-		let values = NumberFormat::Q8_0.dequantize(&q8_0);
-		assert_eq!((values[0], values[31]), (-4.0, 3.75));
+		let found = values(NumberFormat::Q8_0, &q8_0);
+		assert_eq!((found[0], found[31]), (-4.0, 3.75));
 
-		assert_eq!(NumberFormat::F16.dequantize(&half(1.5)), [1.5]);
-		assert_eq!(NumberFormat::Bf16.dequantize(&[0x80, 0x3f]), [1.0]);
-		assert_eq!(NumberFormat::F32.dequantize(&1.25f32.to_le_bytes()), [1.25]);
+		assert_eq!(values(NumberFormat::F16, &half(1.5)), [1.5]);
+		assert_eq!(values(NumberFormat::Bf16, &[0x80, 0x3f]), [1.0]);
+		assert_eq!(values(NumberFormat::F32, &1.25f32.to_le_bytes()), [1.25]);
 	}
 }

@@ -135,7 +135,7 @@ impl<R: Read + Seek> TensorFile<R> {
 		// Offsets lie within the file, checked when it was opened.
 		let mut bytes = vec![0; end - start];
 		self.reader.read_exact(&mut bytes)?;
-		let values = format.dequantize(&bytes);
+		let values = format.decode(&bytes).into_values();
 		// The largest magnitude, by its bits: without an early end the compiler can vectorise it.
 		let magnitude = |value: &f32| value.to_bits() & 0x7FFF_FFFF;
 		let largest = values.iter().map(magnitude).fold(0, u32::max);

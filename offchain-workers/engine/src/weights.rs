@@ -10,7 +10,7 @@ use burn::tensor::Tensor;
 
 use crate::{
 	config::LlamaConfig, error::LoadError, kernel::matrix::F32Panels,
-	operations::frozen_linear::frozen_linear,
+	operations::frozen_linear::frozen_linear, quantization::Numbers,
 };
 
 /// A tensor's role in a Llama model.
@@ -78,9 +78,9 @@ impl WeightName {
 
 /// Hands over a model's tensors.
 pub(crate) trait WeightSource {
-	/// Row-major values of a tensor whose shape is `shape`; an error when the tensor is missing
+	/// The numbers of a tensor whose shape is `shape`; an error when the tensor is missing
 	/// or has another shape.
-	fn read(&mut self, name: WeightName, shape: &[usize]) -> Result<Vec<f32>, LoadError>;
+	fn read(&mut self, name: WeightName, shape: &[usize]) -> Result<Numbers, LoadError>;
 }
 
 /// `y = xW` with a fixed `W`.
@@ -135,7 +135,9 @@ impl Weights {
 		config: &LlamaConfig,
 		source: &mut dyn WeightSource,
 	) -> Result<Self, LoadError> {
-		let mut read = |name: WeightName| source.read(name, &name.shape(config));
+		let mut read = |name: WeightName| -> Result<Vec<f32>, LoadError> {
+			Ok(source.read(name, &name.shape(config))?.into_values())
+		};
 		let (hidden, intermediate) = (config.hidden_size, config.intermediate_size);
 		let (query, key_value) = (config.query_size(), config.key_value_size());
 		let mut layers = Vec::new();

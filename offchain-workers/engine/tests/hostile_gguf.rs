@@ -5,8 +5,9 @@
 use std::{fs, io::Cursor, path::Path};
 
 use openledger_engine::{
-	gguf::Gguf, quantization::NumberFormat, ConfigError, GgufError, LoadError, LoadOptions, Model,
-	TokenizerError,
+	gguf::Gguf,
+	quantization::{NumberFormat, Numbers},
+	ConfigError, GgufError, LoadError, LoadOptions, Model, TokenizerError,
 };
 use proptest::prelude::*;
 
@@ -190,7 +191,8 @@ fn version_2_and_other_alignments_should_be_read() {
 	let mut gguf = Gguf::parse(Cursor::new(&file.0)).unwrap();
 	let info = &gguf.tensors()["w"];
 	assert_eq!((info.shape.as_slice(), info.format), ([3, 2].as_slice(), NumberFormat::F32));
-	assert_eq!(gguf.read_tensor("w").unwrap().unwrap(), [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]);
+	let numbers = gguf.read_tensor("w").unwrap().unwrap();
+	assert_eq!(numbers, Numbers::Plain(vec![0.0, 1.0, 2.0, 3.0, 4.0, 5.0]));
 	assert_eq!(gguf.read_tensor("v").unwrap(), None);
 }
 

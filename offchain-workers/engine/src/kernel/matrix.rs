@@ -4,13 +4,16 @@ use std::ops::Range;
 
 use super::{
 	product::{product, product_bf16, transpose::transpose, Rows, Window, TILE_COLUMNS},
+	quantized::QuantizedPanels,
 	Instructions,
 };
+use crate::quantization::Numbers;
 
 /// How a matrix holds its numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Precision {
-	/// 32-bit floats, exact to what the model file holds.
+	/// 32-bit floats, exact to what the model file holds. Matrices of quantised files stay in memory
+	/// as they are, and their numbers become floats when they are multiplied.
 	#[default]
 	F32,
 	/// Weights and what they multiply rounded to bfloat16, sums in f32: half the memory, and
@@ -30,6 +33,7 @@ pub(crate) struct PackedMatrix {
 #[derive(Debug)]
 enum Panels {
 	F32(F32Panels),
+	Quantized(QuantizedPanels),
 	/// `[panel][input / 2][column]`, pairs along the input.
 	Bf16(Vec<u32>),
 }
@@ -137,7 +141,19 @@ fn columns_of(output: usize, panel: usize) -> usize {
 impl PackedMatrix {
 	/// Packs a matrix as files hold it, `[output, input]` row-major. Columns that fill up the last
 	/// panel, and an input that makes the last pair, are zero.
-	pub(crate) fn pack(values: &[f32], output: usize, input: usize, precision: Precision) -> Self {
+	pub(crate) fn pack(
+		numbers: Numbers,
+		output: usize,
+		input: usize,
+		precision: Precision,
+	) -> Self {
+		let values = match (precision, numbers) {
+			(Precision::F32, Numbers::Blocks { bits, blocks }) => {
+				let panels = QuantizedPanels::pack(&blocks, bits, output, input);
+				return Self { input, output, panels: Panels::Quantized(panels) };
+			},
+			(_, numbers) => numbers.into_values(),
+		};
 		let panels = output.div_ceil(TILE_COLUMNS);
 		let at = |column: usize, k: usize| {
 			if column < output && k < input {
@@ -148,7 +164,7 @@ impl PackedMatrix {
 		};
 		let columns = |panel: usize| panel * TILE_COLUMNS..(panel + 1) * TILE_COLUMNS;
 		let panels = match precision {
-			Precision::F32 => Panels::F32(F32Panels::pack(values, output, input)),
+			Precision::F32 => Panels::F32(F32Panels::pack(&values, output, input)),
 			Precision::Bf16 => {
 				let pairs = input.div_ceil(2);
 				let mut packed = Vec::with_capacity(panels * pairs * TILE_COLUMNS);
@@ -169,6 +185,7 @@ impl PackedMatrix {
 	pub(crate) fn bytes(&self) -> usize {
 		match &self.panels {
 			Panels::F32(panels) => size_of_val(panels.values.as_slice()),
+			Panels::Quantized(panels) => panels.bytes(),
 			Panels::Bf16(pairs) => size_of_val(pairs.as_slice()),
 		}
 	}
@@ -183,7 +200,8 @@ impl PackedMatrix {
 		columns_of(self.output, panel)
 	}
 
-	/// `out = x · W` for the columns of one panel; `out` begins at the first of them.
+	/// `out = x · W` for the columns of one panel; `out` begins at the first of them. `scratch` is
+	/// [`SCRATCH`](super::quantized::SCRATCH) numbers, whatever they are.
 	pub(crate) fn multiply_panel(
 		&self,
 		instructions: Instructions,
@@ -191,9 +209,13 @@ impl PackedMatrix {
 		rows: usize,
 		panel: usize,
 		out: Window,
+		scratch: &mut [f32],
 	) {
 		match &self.panels {
 			Panels::F32(panels) => panels.multiply_panel(instructions, x.rows(), rows, panel, out),
+			Panels::Quantized(panels) => {
+				panels.multiply_panel(instructions, x.rows(), rows, panel, out, scratch);
+			},
 			Panels::Bf16(packed) => {
 				let columns = self.columns_of(panel);
 				let pairs = self.input.div_ceil(2);
@@ -207,6 +229,7 @@ impl PackedMatrix {
 	pub(crate) fn copy_column(&self, column: usize, out: &mut [f32]) {
 		match &self.panels {
 			Panels::F32(panels) => panels.copy_column(column, out),
+			Panels::Quantized(panels) => panels.copy_column(column, out),
 			Panels::Bf16(packed) => {
 				let (panel, lane) = (column / TILE_COLUMNS, column % TILE_COLUMNS);
 				let start = panel * self.input.div_ceil(2) * TILE_COLUMNS + lane;
@@ -340,7 +363,8 @@ mod tests {
 		let values: Vec<f32> = (0..output * input).map(|i| (i % 13) as f32 - 6.0).collect();
 		let numbers: Vec<f32> = (0..rows * input).map(|i| (i % 7) as f32 - 3.0).collect();
 		for precision in [Precision::F32, Precision::Bf16] {
-			let matrix = PackedMatrix::pack(&values, output, input, precision);
+			let matrix =
+				PackedMatrix::pack(Numbers::Plain(values.clone()), output, input, precision);
 			let mut x = Activations::new(rows, input, precision);
 			let windows = x.windows();
 			for row in 0..rows {
@@ -351,7 +375,7 @@ mod tests {
 			let window = Window::new(&mut out, output);
 			for panel in 0..matrix.panels() {
 				let at = window.at(0, panel * TILE_COLUMNS);
-				matrix.multiply_panel(Instructions::detect(), &x, rows, panel, at);
+				matrix.multiply_panel(Instructions::detect(), &x, rows, panel, at, &mut []);
 			}
 			// Small integers are exact in bf16 too.
 			for row in 0..rows {

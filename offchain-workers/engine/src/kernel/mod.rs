@@ -17,11 +17,13 @@
 //! | [`product`], [`product::paged`] | tiles of matrix products, f32 and bf16; those of attention |
 //! | [`product::transpose`] | blocks of numbers turned over |
 //! | [`matrix`] | weights packed for them |
+//! | [`quantized`] | weights of 4 or 8 bits |
 //! | [`rowwise`] | norms, softmax, activations, logits, and their derivatives |
 
 pub(crate) mod instructions;
 pub(crate) mod matrix;
 pub(crate) mod product;
+pub(crate) mod quantized;
 pub(crate) mod rowwise;
 
 pub(crate) use instructions::Instructions;
@@ -31,7 +33,6 @@ pub(crate) use matrix::{Activations, PackedMatrix};
 pub(crate) const LANES: usize = 16;
 
 /// Bytes that the CPU's caches keep together.
-#[cfg(target_arch = "x86_64")]
 const CACHE_LINE: usize = 64;
 
 /// `a · b + c`, rounded once where the instruction set fuses the two.

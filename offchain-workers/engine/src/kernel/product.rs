@@ -10,7 +10,7 @@ pub(crate) mod transpose;
 
 use half::bf16;
 
-use super::{multiply_add, Instructions};
+use super::{multiply_add, Instructions, CACHE_LINE};
 
 /// Columns of one tile at most: two vector registers of AVX-512.
 pub(crate) const TILE_COLUMNS: usize = 32;
@@ -60,6 +60,11 @@ impl<'a, T> Rows<'a, T> {
 	pub(crate) fn from(self, first: usize) -> Self {
 		let values = self.values.get(first * self.stride..).unwrap_or_default();
 		Self { values, stride: self.stride }
+	}
+
+	/// Where they begin in memory.
+	pub(crate) fn address(&self) -> *const u8 {
+		self.values.as_ptr().cast()
 	}
 
 	/// The rows' numbers from `column` on.
@@ -145,13 +150,33 @@ pub(crate) fn product<B: Number>(
 	out: Window,
 	accumulate: bool,
 ) {
+	let sides = [rows, inner, columns];
+	product_fetching(instructions, x, sides, b, out, accumulate, std::ptr::null());
+}
+
+/// The same, `sides` being `[rows, inner, columns]`, while memory from `ahead` on is brought into the
+/// CPU's cache: a line for each step along the inner dimension, as far as that goes. The CPU does so by
+/// itself, but no further than to the end of a page.
+pub(crate) fn product_fetching<B: Number>(
+	instructions: Instructions,
+	x: Rows<'_, f32>,
+	[rows, inner, columns]: [usize; 3],
+	b: Rows<'_, B>,
+	out: Window,
+	accumulate: bool,
+	ahead: *const u8,
+) {
 	assert!(columns <= TILE_COLUMNS && x.has(rows, inner), "a tile of rows that are there");
 	assert!(b.has(inner, columns) && out.has(rows, columns), "a tile inside its matrices");
 	let mut done = 0;
 	while done < rows {
 		let height = tile_height(rows - done);
+		let left = x.from(done).values.as_ptr();
+		// Where there is nothing to be fetched, a line that is in the cache anyway.
+		let fetching = done == 0 && !ahead.is_null();
+		let (ahead, ahead_step) = if fetching { (ahead, CACHE_LINE) } else { (left.cast(), 0) };
 		let tile = Tile {
-			x: x.from(done).values.as_ptr(),
+			x: left,
 			x_stride: x.stride,
 			inner,
 			b: b.values.as_ptr(),
@@ -160,6 +185,8 @@ pub(crate) fn product<B: Number>(
 			out_stride: out.stride,
 			columns,
 			accumulate,
+			ahead,
+			ahead_step,
 		};
 		// SAFETY: the assertions above, for `height` of the rows.
 		unsafe { run_tile(instructions, &tile, height) };
@@ -230,6 +257,9 @@ struct Tile<B> {
 	out_stride: usize,
 	columns: usize,
 	accumulate: bool,
+	/// Memory to be fetched, and how much of it with each step along the inner dimension.
+	ahead: *const u8,
+	ahead_step: usize,
 }
 
 struct TileBf16 {

@@ -173,8 +173,9 @@ impl Executor {
 			let (head, out) =
 				(&model.weights.output_head, Window::new(&mut buffers.logits, vocabulary));
 			let x = &buffers.output;
-			for_each_panel(team, head, |panel, column| {
-				head.multiply_panel(instructions, x, rows.len(), panel, out.at(0, column));
+			for_each_panel(team, head, |panel, column, scratch| {
+				let at = out.at(0, column);
+				head.multiply_panel(instructions, x, rows.len(), panel, at, scratch);
 			});
 		});
 		let count = rows.len() * vocabulary;

@@ -5,12 +5,13 @@
 //! each sequence's pages. No weights are ever merged. Nothing here checks its input: the executor has
 //! done so.
 
-use std::{ops::Range, sync::Arc};
+use std::{ops::Range, ptr, sync::Arc};
 
 use crate::{
 	kernel::{
 		matrix::ActivationsWindow,
 		product::{Rows, Window, TILE_COLUMNS, TILE_ROWS},
+		quantized::SCRATCH,
 		rowwise, Activations, Instructions, PackedMatrix,
 	},
 	serving::{
@@ -39,13 +40,16 @@ pub(super) fn norm(
 	out.round(row, 0..x.len());
 }
 
-/// Calls `work` for each panel of a matrix, with its first column.
+/// Calls `work` for each panel of a matrix, with its first column and the scratch memory that
+/// multiplying it needs.
 pub(super) fn for_each_panel(
 	team: &Team,
 	matrix: &PackedMatrix,
-	work: impl Fn(usize, usize) + Sync,
+	work: impl Fn(usize, usize, &mut [f32]) + Sync,
 ) {
-	team.each(matrix.panels(), 0, |panel, _| work(panel, panel * TILE_COLUMNS));
+	team.each(matrix.panels(), SCRATCH, |panel, scratch| {
+		work(panel, panel * TILE_COLUMNS, scratch);
+	});
 }
 
 /// What an adapter adds to some columns of its rows: shrunk activations times a piece of one `B`.
@@ -120,11 +124,11 @@ impl Pass<'_> {
 			self.norm_rows(residual, &layer.attention_norm, normed, rows);
 			self.shrink(index, SharedInput::QueryKeyValue, normed, shrunk);
 			let (matrix, out) = (&layer.query_key_value, Window::new(query_key_value, packed));
-			for_each_panel(self.team, matrix, |panel, column| {
+			for_each_panel(self.team, matrix, |panel, column, scratch| {
 				let at = out.at(0, column);
 				let columns = column..column + matrix.columns_of(panel);
 				self.prefetch_expand(index, SharedInput::QueryKeyValue, columns.clone());
-				matrix.multiply_panel(self.instructions, normed, rows, panel, at);
+				matrix.multiply_panel(self.instructions, normed, rows, panel, at, scratch);
 				self.expand(index, SharedInput::QueryKeyValue, shrunk, columns, at);
 			});
 			self.write_cache(out, places, &cache);
@@ -143,26 +147,31 @@ impl Pass<'_> {
 			self.norm_rows(residual, &layer.feed_forward_norm, normed, rows);
 			self.shrink(index, SharedInput::GateUp, normed, shrunk);
 			let out = activated.windows();
-			self.team.each(layer.gate.panels(), 2 * rows * TILE_COLUMNS, |panel, scratch| {
-				let (gate, up) = scratch.split_at_mut(rows * TILE_COLUMNS);
-				let column = panel * TILE_COLUMNS;
-				let count = layer.gate.columns_of(panel);
-				let offset = config.intermediate_size;
-				let halves = [(&layer.gate, &mut *gate, 0), (&layer.up, &mut *up, offset)];
-				for (matrix, scratch, offset) in halves {
-					let at = Window::new(scratch, TILE_COLUMNS);
-					let columns = offset + column..offset + column + count;
-					self.prefetch_expand(index, SharedInput::GateUp, columns.clone());
-					matrix.multiply_panel(self.instructions, normed, rows, panel, at);
-					self.expand(index, SharedInput::GateUp, shrunk, columns, at);
-				}
-				let both = gate.chunks_mut(TILE_COLUMNS).zip(up.chunks(TILE_COLUMNS));
-				for (row, (gate, up)) in both.enumerate().take(rows) {
-					let (gate, up) = (gate.split_at_mut(count).0, up.split_at(count).0);
-					rowwise::swiglu(self.instructions, gate, up);
-					out.write(row, column, gate);
-				}
-			});
+			self.team.each(
+				layer.gate.panels(),
+				SCRATCH + 2 * rows * TILE_COLUMNS,
+				|panel, scratch| {
+					let (unpacked, scratch) = scratch.split_at_mut(SCRATCH);
+					let (gate, up) = scratch.split_at_mut(rows * TILE_COLUMNS);
+					let column = panel * TILE_COLUMNS;
+					let count = layer.gate.columns_of(panel);
+					let offset = config.intermediate_size;
+					let halves = [(&layer.gate, &mut *gate, 0), (&layer.up, &mut *up, offset)];
+					for (matrix, scratch, offset) in halves {
+						let at = Window::new(scratch, TILE_COLUMNS);
+						let columns = offset + column..offset + column + count;
+						self.prefetch_expand(index, SharedInput::GateUp, columns.clone());
+						matrix.multiply_panel(self.instructions, normed, rows, panel, at, unpacked);
+						self.expand(index, SharedInput::GateUp, shrunk, columns, at);
+					}
+					let both = gate.chunks_mut(TILE_COLUMNS).zip(up.chunks(TILE_COLUMNS));
+					for (row, (gate, up)) in both.enumerate().take(rows) {
+						let (gate, up) = (gate.split_at_mut(count).0, up.split_at(count).0);
+						rowwise::swiglu(self.instructions, gate, up);
+						out.write(row, column, gate);
+					}
+				},
+			);
 			self.shrink(index, SharedInput::Down, activated, shrunk);
 			self.add_product(
 				index,
@@ -199,11 +208,12 @@ impl Pass<'_> {
 		x: Window,
 		rows: usize,
 	) {
-		self.team.each(matrix.panels(), rows * TILE_COLUMNS, |panel, scratch| {
+		self.team.each(matrix.panels(), SCRATCH + rows * TILE_COLUMNS, |panel, scratch| {
+			let (unpacked, scratch) = scratch.split_at_mut(SCRATCH);
 			let (column, count) = (panel * TILE_COLUMNS, matrix.columns_of(panel));
 			let at = Window::new(scratch, TILE_COLUMNS);
 			self.prefetch_expand(layer, shared, column..column + count);
-			matrix.multiply_panel(self.instructions, input, rows, panel, at);
+			matrix.multiply_panel(self.instructions, input, rows, panel, at, unpacked);
 			self.expand(layer, shared, shrunk, column..column + count, at);
 			let x = x.at(0, column);
 			for (row, product) in scratch.chunks(TILE_COLUMNS).enumerate().take(rows) {
@@ -228,12 +238,18 @@ impl Pass<'_> {
 		self.team.each(tasks.len(), 0, |task, _| {
 			let Some((first, rows, adapter, group, column)) = tasks.get(task) else { return };
 			let columns = TILE_COLUMNS.min(group.width - column);
+			// Of many adapters none is in the CPU's cache: fetch what this thread takes next.
+			let ahead = tasks.get(task + self.team.threads());
+			let ahead = ahead.map_or(ptr::null(), |(_, _, adapter, group, column)| {
+				adapter.a(group).columns_from(*column).address()
+			});
 			adapter.a(group).columns_from(*column).multiply(
 				self.instructions,
 				input.rows().from(*first),
 				[*rows, group.input(), columns],
 				out.at(*first, *column),
 				false,
+				ahead,
 			);
 		});
 	}
@@ -287,7 +303,7 @@ impl Pass<'_> {
 			let from = first * self.shrunk_width + from;
 			let shrunk = Rows::new(shrunk.get(from..).unwrap_or_default(), self.shrunk_width);
 			let out = out.at(first, column);
-			b.multiply(self.instructions, shrunk, [rows, rank, columns], out, true);
+			b.multiply(self.instructions, shrunk, [rows, rank, columns], out, true, ptr::null());
 		}
 	}
 

@@ -9,6 +9,7 @@ use crate::{
 	kernel::{Instructions, PackedMatrix},
 	model::DEFAULT_MAX_CONTEXT,
 	opened::OpenedModel,
+	quantization::Numbers,
 	rotary::Rotary,
 	tokenizer::Tokenizer,
 	weights::{LayerWeight, WeightName, WeightSource},
@@ -134,35 +135,35 @@ impl PackedWeights {
 	) -> Result<Self, LoadError> {
 		let mut read = |name: WeightName| source.read(name, &name.shape(config));
 		let pack =
-			|values: Vec<f32>, output, input| PackedMatrix::pack(&values, output, input, precision);
+			|numbers: Numbers, output, input| PackedMatrix::pack(numbers, output, input, precision);
 		let (hidden, intermediate) = (config.hidden_size, config.intermediate_size);
 		let packed = config.query_size() + 2 * config.key_value_size();
 		let mut layers = Vec::new();
 		for index in 0..config.num_hidden_layers {
 			let mut read = |weight| read(WeightName::Layer(index, weight));
-			let mut query_key_value = read(LayerWeight::Query)?;
-			query_key_value.extend(read(LayerWeight::Key)?);
-			query_key_value.extend(read(LayerWeight::Value)?);
+			let query_key_value = read(LayerWeight::Query)?
+				.followed_by(read(LayerWeight::Key)?)
+				.followed_by(read(LayerWeight::Value)?);
 			layers.push(PackedLayer {
-				attention_norm: read(LayerWeight::AttentionNorm)?,
+				attention_norm: read(LayerWeight::AttentionNorm)?.into_values(),
 				query_key_value: pack(query_key_value, packed, hidden),
 				attention_output: pack(
 					read(LayerWeight::AttentionOutput)?,
 					hidden,
 					config.query_size(),
 				),
-				feed_forward_norm: read(LayerWeight::FeedForwardNorm)?,
+				feed_forward_norm: read(LayerWeight::FeedForwardNorm)?.into_values(),
 				gate: pack(read(LayerWeight::Gate)?, intermediate, hidden),
 				up: pack(read(LayerWeight::Up)?, intermediate, hidden),
 				down: pack(read(LayerWeight::Down)?, hidden, intermediate),
 			});
 		}
 		let embedding = read(WeightName::TokenEmbedding)?;
-		let output_norm = read(WeightName::OutputNorm)?;
+		let output_norm = read(WeightName::OutputNorm)?.into_values();
 		let (token_embedding, head) = if config.tie_word_embeddings {
 			(None, embedding)
 		} else {
-			(Some(embedding), read(WeightName::OutputHead)?)
+			(Some(embedding.into_values()), read(WeightName::OutputHead)?)
 		};
 		let output_head = pack(head, config.vocab_size, hidden);
 		Ok(Self { token_embedding, layers, output_norm, output_head })

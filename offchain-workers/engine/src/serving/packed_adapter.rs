@@ -12,7 +12,7 @@ use crate::{
 	kernel::{
 		matrix::Precision,
 		prefetch,
-		product::{product, transpose::transpose, Rows, Window},
+		product::{product_fetching, transpose::transpose, Rows, Window},
 		Instructions,
 	},
 	lora::{Adapter, TargetModule},
@@ -190,18 +190,28 @@ impl Matrix<'_> {
 		}
 	}
 
-	/// `out (+)= x · matrix` for any number of rows and a tile of columns; `inner` are its rows.
+	/// Where it begins in memory.
+	pub(crate) fn address(self) -> *const u8 {
+		match self {
+			Self::F32(rows) => rows.address(),
+			Self::Bf16(rows) => rows.address(),
+		}
+	}
+
+	/// `out (+)= x · matrix` for any number of rows and a tile of columns; `sides` are rows of `x`, rows
+	/// and columns of the matrix. What lies `ahead` in memory is fetched meanwhile.
 	pub(crate) fn multiply(
 		self,
 		instructions: Instructions,
 		x: Rows<'_, f32>,
-		[rows, inner, columns]: [usize; 3],
+		sides: [usize; 3],
 		out: Window,
 		accumulate: bool,
+		ahead: *const u8,
 	) {
 		match self {
-			Self::F32(b) => product(instructions, x, rows, inner, b, columns, out, accumulate),
-			Self::Bf16(b) => product(instructions, x, rows, inner, b, columns, out, accumulate),
+			Self::F32(b) => product_fetching(instructions, x, sides, b, out, accumulate, ahead),
+			Self::Bf16(b) => product_fetching(instructions, x, sides, b, out, accumulate, ahead),
 		}
 	}
 

@@ -7,6 +7,8 @@ use std::sync::{
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
+use crate::kernel::LANES;
+
 /// Threads that take tasks of one operation after the other, each with scratch memory of its own.
 #[derive(Debug)]
 pub(crate) struct Team {
@@ -24,13 +26,18 @@ impl Team {
 		Ok(Self { pool, scratch })
 	}
 
+	pub(crate) fn threads(&self) -> usize {
+		self.scratch.len()
+	}
+
 	/// Runs a whole step on one of the threads, where handing out tasks is cheap.
 	pub(crate) fn run<T: Send>(&self, step: impl FnOnce() -> T + Send) -> T {
 		self.pool.install(step)
 	}
 
 	/// Does `tasks` tasks, numbered from 0, in any order on any thread, and waits for all. Each
-	/// call gets scratch memory of at least `scratch` numbers with anything in it.
+	/// call gets scratch memory of at least `scratch` numbers with anything in it, which begins where
+	/// a line of the CPU's cache does.
 	pub(crate) fn each(
 		&self,
 		tasks: usize,
@@ -41,15 +48,17 @@ impl Team {
 		let work = |thread: usize| {
 			let Some(memory) = self.scratch.get(thread) else { return };
 			let mut memory = memory.lock().unwrap_or_else(PoisonError::into_inner);
-			if memory.len() < scratch {
-				memory.resize(scratch, 0.0);
+			if memory.len() < scratch + LANES {
+				memory.resize(scratch + LANES, 0.0);
 			}
+			let aligned = memory.as_ptr().align_offset(size_of::<[f32; LANES]>());
+			let memory = memory.get_mut(aligned..).unwrap_or_default();
 			loop {
 				let index = next.fetch_add(1, Ordering::Relaxed);
 				if index >= tasks {
 					return;
 				}
-				task(index, &mut memory);
+				task(index, memory);
 			}
 		};
 		if tasks <= 1 || self.scratch.len() == 1 {

@@ -7,7 +7,8 @@ use std::{
 		__m512, __m512bh, __m512i, _mm256_maskz_loadu_epi16, _mm512_castsi512_ps,
 		_mm512_cvtepu16_epi32, _mm512_dpbf16_ps, _mm512_fmadd_ps, _mm512_loadu_ps,
 		_mm512_loadu_si512, _mm512_mask_storeu_ps, _mm512_maskz_loadu_ps, _mm512_set1_epi32,
-		_mm512_set1_ps, _mm512_setzero_ps, _mm512_slli_epi32, _mm512_storeu_ps,
+		_mm512_set1_ps, _mm512_setzero_ps, _mm512_slli_epi32, _mm512_storeu_ps, _mm_prefetch,
+		_MM_HINT_T1,
 	},
 	mem::transmute,
 };
@@ -75,8 +76,10 @@ macro_rules! tiles {
 						*sum = _mm512_maskz_loadu_ps(masks[vector], from);
 					})+
 				}
-				let (mut x, mut b) = (tile.x, tile.b);
+				let (mut x, mut b, mut ahead) = (tile.x, tile.b, tile.ahead);
 				for _ in 0..tile.inner {
+					_mm_prefetch::<_MM_HINT_T1>(ahead.cast());
+					ahead = ahead.wrapping_add(tile.ahead_step);
 					let right: [_; VECTORS] = std::array::from_fn(|vector| {
 						load(masks[vector], b.wrapping_add(vector * LANES))
 					});

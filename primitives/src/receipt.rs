@@ -37,7 +37,8 @@ impl Prices {
 	}
 }
 
-/// How the engine ran: whether another worker can reproduce the answer bit for bit.
+/// How the engine ran: whether another worker can reproduce the answer bit for bit, and with which
+/// arithmetic it has to.
 #[derive(
 	Clone,
 	Copy,
@@ -54,9 +55,12 @@ pub enum ExecutionMode {
 	/// Fastest kernels; the answer may depend on what else was in the batch.
 	#[codec(index = 0)]
 	Fast,
-	/// Fixed reduction order: the same input gives the same bytes on the same kind of device.
+	/// Exact weights, fixed reduction order: the same input gives the same bytes on the same kind of device.
 	#[codec(index = 1)]
 	Deterministic,
+	/// The same with weights, and what they multiply, rounded to bfloat16; sums in f32.
+	#[codec(index = 2)]
+	DeterministicBf16,
 }
 
 /// What a worker states about one answer.

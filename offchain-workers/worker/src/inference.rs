@@ -109,12 +109,12 @@ fn finish(
 	Ok(InferenceAnswer { receipt, answer, claim })
 }
 
-/// What the receipt says about how the answer was computed: exactly, so that another machine of the same
-/// kind gets the same bytes, or with rounded weights.
+/// What the receipt says about how the answer was computed. On CPUs it never depends on what else is in the
+/// batch, so that another machine of the same kind gets the same bytes.
 pub fn mode(precision: Precision) -> ExecutionMode {
 	match precision {
 		Precision::F32 => ExecutionMode::Deterministic,
-		Precision::Bf16 => ExecutionMode::Fast,
+		Precision::Bf16 => ExecutionMode::DeterministicBf16,
 	}
 }
 
@@ -123,6 +123,7 @@ pub fn mode_name(mode: ExecutionMode) -> &'static str {
 	match mode {
 		ExecutionMode::Fast => "fast",
 		ExecutionMode::Deterministic => "deterministic",
+		ExecutionMode::DeterministicBf16 => "deterministic-bf16",
 	}
 }
 

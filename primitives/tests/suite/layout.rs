@@ -166,7 +166,10 @@ fn layouts_should_be_frozen() {
 			],
 		),
 		freeze("Prices", &[prices]),
-		freeze("ExecutionMode", &[ExecutionMode::Fast, ExecutionMode::Deterministic]),
+		freeze(
+			"ExecutionMode",
+			&[ExecutionMode::Fast, ExecutionMode::Deterministic, ExecutionMode::DeterministicBf16],
+		),
 		freeze(
 			"InferenceReceipt",
 			&[InferenceReceipt {

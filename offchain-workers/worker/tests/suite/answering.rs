@@ -58,6 +58,23 @@ async fn an_answer_should_pay_whose_words_it_learnt() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn answers_with_rounded_weights_should_repeat_and_say_so() {
+	let (data, trained) = trained_data();
+	let worker = Process::start(data.path(), &["--precision", "bf16"]);
+	let client = &worker.client;
+	let (question, _) = records().into_iter().next().unwrap();
+	let mut answers = Vec::new();
+	for number in 0..3 {
+		let order = inference_order(number, text(&question), &trained);
+		client.accepted(&order).await;
+		let answer = client.answered(order.id).await;
+		assert_eq!(answer.receipt.mode, ExecutionMode::DeterministicBf16);
+		answers.push(answer.answer.hash());
+	}
+	assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn evidence_should_hash_to_the_claims_root_and_show_the_records() {
 	let (data, trained) = trained_data();
 	let worker = Process::start(data.path(), &[]);

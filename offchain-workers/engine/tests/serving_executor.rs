@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use openledger_engine::{
 	random,
@@ -18,7 +18,6 @@ use openledger_engine::{
 const PAGES: usize = 64;
 
 struct Fixture {
-	_folder: tempfile::TempDir,
 	reference: Model,
 	model: Arc<ServingModel>,
 	adapters: Vec<Adapter>,
@@ -34,8 +33,20 @@ impl Fixture {
 		let reference = Model::from_huggingface(folder.path(), LoadOptions::default()).unwrap();
 		let options = ServingOptions { precision, ..ServingOptions::default() };
 		let model = ServingModel::from_huggingface(folder.path(), options).unwrap();
+		Self::of(reference, model)
+	}
+
+	/// A model whose matrices have the most various number formats.
+	fn quantised() -> Self {
+		let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/tiny.gguf");
+		let reference = Model::from_gguf(&path, LoadOptions::default()).unwrap();
+		let model = ServingModel::from_gguf(&path, ServingOptions::default()).unwrap();
+		Self::of(reference, model)
+	}
+
+	fn of(reference: Model, model: ServingModel) -> Self {
 		let adapters = (0..3).map(|index| adapter(&reference, index)).collect();
-		Self { _folder: folder, reference, model: Arc::new(model), adapters }
+		Self { reference, model: Arc::new(model), adapters }
 	}
 
 	fn executor(&self, threads: usize) -> Executor {
@@ -99,8 +110,8 @@ fn pages(from: u32, count: usize) -> Vec<u32> {
 
 #[test]
 fn logits_should_be_those_of_the_forward_pass_on_burn() {
-	for tied in [false, true] {
-		let fixture = Fixture::new(tied, Precision::F32);
+	let plain = |tied| Fixture::new(tied, Precision::F32);
+	for fixture in [plain(false), plain(true), Fixture::quantised()] {
 		let mut executor = fixture.executor(2);
 		for slot in [None, Some(0), Some(1), Some(2)] {
 			let tokens = fixture.prompt(83, 5);
@@ -111,7 +122,8 @@ fn logits_should_be_those_of_the_forward_pass_on_burn() {
 			assert_eq!(rows, tokens.len());
 			let found = logits(&mut executor, rows);
 			let difference = greatest_difference(&found, &fixture.expected(&tokens, slot));
-			assert!(difference < 2e-4, "slot {slot:?}, tied {tied}: {difference}");
+			let config = fixture.model.config();
+			assert!(difference < 2e-4, "slot {slot:?}, {config:?}: {difference}");
 		}
 	}
 }
@@ -138,8 +150,8 @@ fn bf16_should_be_near_f32() {
 /// Every sequence alone, whole, on one thread; then all together, in pieces, on two: the same bytes.
 #[test]
 fn a_sequence_should_not_depend_on_its_batch_pieces_or_threads() {
-	for precision in [Precision::F32, Precision::Bf16] {
-		let fixture = Fixture::new(true, precision);
+	let plain = [Precision::F32, Precision::Bf16].map(|precision| Fixture::new(true, precision));
+	for (model, fixture) in plain.into_iter().chain([Fixture::quantised()]).enumerate() {
 		let (mut alone, mut together) = (fixture.executor(1), fixture.executor(2));
 		let sequences: Vec<(Option<usize>, Vec<u32>, Vec<u32>)> = (0..7)
 			.map(|index| {
@@ -194,7 +206,7 @@ fn a_sequence_should_not_depend_on_its_batch_pieces_or_threads() {
 				}
 			}
 			for (found, expected) in found.iter().zip(&expected) {
-				assert!(found == expected, "{precision:?}, round {round}");
+				assert!(found == expected, "model {model}, round {round}");
 			}
 		}
 	}

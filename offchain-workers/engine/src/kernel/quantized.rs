@@ -188,6 +188,9 @@ mod tests {
 				let numbers_of = matrix(format, output, input);
 				let Numbers::Blocks { bits, blocks } = &numbers_of else { panic!("blocks") };
 				let quantized = QuantizedPanels::pack(blocks, *bits, output, input);
+				// Two bits more for each number than it has: scale and minimum of each 32.
+				let padded = output.next_multiple_of(TILE_COLUMNS) * input;
+				assert_eq!(quantized.bytes() * 8, padded * (*bits as usize + 2));
 				let values = numbers_of.clone().into_values();
 				let plain = F32Panels::pack(&values, output, input);
 				let x = numbers(rows * input, 7);

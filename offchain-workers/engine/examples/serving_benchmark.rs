@@ -44,7 +44,9 @@ const PROMPT: usize = 64;
 const STEPS: usize = 48;
 /// Sequences that decode at a time, at most, and pages of each.
 const MAX_BATCH: usize = 32;
-const PAGES: usize = 16;
+const PAGES: usize = 8;
+/// Batches that take turns: the bare base, one adapter for all rows, one for each.
+const KINDS: [fn(usize) -> Option<usize>; 3] = [|_| None, |_| Some(0), Some];
 /// What the clients of the residency measurement ask: concurrent requests, requests in all, tokens;
 /// and how many tokens the cache has room for.
 const CLIENTS: usize = 32;
@@ -114,33 +116,31 @@ const QUERY_AND_VALUE: [TargetModule; 2] = [TargetModule::QProj, TargetModule::V
 
 /// Sequences that decode together, each with its own table.
 struct Batch {
+	tables: Vec<Vec<u32>>,
 	slots: Vec<Option<usize>>,
 	tokens: Vec<u32>,
 	length: usize,
 }
 
 impl Batch {
-	/// Reads the prompts.
-	fn begin(executor: &mut Executor, slots: Vec<Option<usize>>) -> Outcome<Self> {
-		for (row, slot) in slots.iter().enumerate() {
-			let (tokens, table) = (prompt(PROMPT, row), table(row));
-			executor.step(&[Segment {
-				slot: *slot,
-				start: 0,
-				tokens: &tokens,
-				pages: &table,
-				logits_from: PROMPT,
-			}])?;
+	/// Reads the prompts of a batch of one of the [`KINDS`].
+	fn begin(executor: &mut Executor, kind: usize, rows: usize) -> Outcome<Self> {
+		let slot = KINDS.get(kind).ok_or("no such kind of batch")?;
+		let tables: Vec<_> = (0..rows).map(|row| table(kind * MAX_BATCH + row)).collect();
+		for (row, pages) in tables.iter().enumerate() {
+			let tokens = prompt(PROMPT, row);
+			let (slot, logits_from) = (slot(row), PROMPT);
+			executor.step(&[Segment { slot, start: 0, tokens: &tokens, pages, logits_from }])?;
 		}
-		Ok(Self { tokens: vec![7; slots.len()], slots, length: PROMPT })
+		let slots = (0..rows).map(slot).collect();
+		Ok(Self { tables, slots, tokens: vec![7; rows], length: PROMPT })
 	}
 
 	/// One token of each; how long that took.
 	fn step(&mut self, executor: &mut Executor) -> Outcome<f64> {
 		let begun = Instant::now();
-		let tables: Vec<Vec<u32>> = (0..self.slots.len()).map(table).collect();
 		let pages = pages_for(self.length + 1);
-		let segments: Vec<Segment<'_>> = (self.slots.iter().zip(&self.tokens).zip(&tables))
+		let segments: Vec<Segment<'_>> = (self.slots.iter().zip(&self.tokens).zip(&self.tables))
 			.map(|((slot, token), table)| Segment {
 				slot: *slot,
 				start: self.length,
@@ -173,7 +173,8 @@ fn median(mut values: Vec<f64>) -> f64 {
 
 /// Prefill and decode without a scheduler, as the peers do it.
 fn steps(model: &Arc<ServingModel>, threads: usize) -> Outcome<()> {
-	let mut executor = Executor::new(model.clone(), threads, 512, MAX_BATCH * PAGES, 0)?;
+	let mut executor =
+		Executor::new(model.clone(), threads, 512, KINDS.len() * MAX_BATCH * PAGES, 0)?;
 	let adapter = adapter(model.config(), 8, &QUERY_AND_VALUE)?;
 	for slot in 0..MAX_BATCH {
 		let packed = PackedAdapter::pack(&adapter, model.config(), model.precision())?;
@@ -196,22 +197,22 @@ fn steps(model: &Arc<ServingModel>, threads: usize) -> Outcome<()> {
 	}
 	emit("prefill 128", "tokens/s", 128.0 / median(times));
 	for batch in [1, 8, 32] {
-		// The bare base, one adapter for all, and one for each: in turns, in batches of their own.
-		let kinds: [fn(usize) -> Option<usize>; 3] = [|_| None, |_| Some(0), Some];
-		let mut times: [Vec<f64>; 3] = Default::default();
-		for _ in 0..3 {
-			for (kind, times) in kinds.iter().zip(&mut times) {
-				let mut rows = Batch::begin(&mut executor, (0..batch).map(kind).collect())?;
-				// The first one brings the adapters into the cache of the CPU, as far as they fit.
-				rows.step(&mut executor)?;
-				for _ in 0..STEPS / 3 {
-					times.push(rows.step(&mut executor)?);
-				}
+		let mut batches = Vec::new();
+		for kind in 0..KINDS.len() {
+			batches.push((Batch::begin(&mut executor, kind, batch)?, Vec::new()));
+		}
+		for _ in 0..STEPS {
+			for (rows, times) in &mut batches {
+				times.push(rows.step(&mut executor)?);
 			}
 		}
-		let [bare, one, distinct] = times.map(median);
+		let mut times = batches.into_iter().map(|(_, times)| median(times));
+		let mut next = || times.next().unwrap_or(f64::NAN);
+		let [bare, one, distinct] = [next(), next(), next()];
 		emit(&format!("decode, batch {batch}"), "tokens/s", batch as f64 / bare);
 		emit(&format!("decode, batch {batch}, one adapter"), "tokens/s", batch as f64 / one);
+		emit(&format!("one adapter over the bare base, batch {batch}"), "ratio", bare / one);
+		emit(&format!("an adapter each over one, batch {batch}"), "ratio", one / distinct);
 		let distinct = batch as f64 / distinct;
 		emit(&format!("decode, batch {batch}, an adapter each"), "tokens/s", distinct);
 	}

@@ -81,8 +81,9 @@ struct Serve {
 	/// Seconds for which answers at the gateway may go on after SIGTERM.
 	#[arg(long, value_name = "SECONDS", default_value_t = DEFAULT_DRAIN.as_secs())]
 	gateway_drain: u64,
-	/// How weights and adapters are held for answers: bf16 takes half the memory of f32 and is faster where the CPU
-	/// multiplies it; receipts then say `fast`, and `deterministic` with f32.
+	/// How answers are computed: f32 is exact, and keeps quantised weights as they are; bf16 rounds weights and
+	/// adapters, and answers many requests at a time faster where the CPU multiplies bf16. Receipts say
+	/// `deterministic` or `deterministic-bf16`.
 	#[arg(long, value_enum, default_value = "f32")]
 	precision: PrecisionName,
 	/// Tokens whose keys and values are kept in memory for each base model.

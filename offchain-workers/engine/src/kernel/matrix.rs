@@ -16,8 +16,8 @@ pub enum Precision {
 	/// as they are, and their numbers become floats when they are multiplied.
 	#[default]
 	F32,
-	/// Weights and what they multiply rounded to bfloat16, sums in f32: half the memory, and
-	/// faster where the CPU has dot products of bf16 (`docs/benchmarks.md`).
+	/// Weights and what they multiply rounded to bfloat16, sums in f32: half the memory of plain f32, and
+	/// faster for several rows where the CPU has dot products of bf16 (`docs/benchmarks.md`).
 	Bf16,
 }
 

@@ -134,7 +134,7 @@ impl F32Panels {
 }
 
 /// Columns of one panel of a matrix with `output` columns.
-fn columns_of(output: usize, panel: usize) -> usize {
+pub(super) fn columns_of(output: usize, panel: usize) -> usize {
 	TILE_COLUMNS.min(output - panel * TILE_COLUMNS)
 }
 

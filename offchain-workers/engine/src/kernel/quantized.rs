@@ -6,6 +6,7 @@
 
 use super::{
 	instructions::for_each_instruction_set,
+	matrix::columns_of,
 	multiply_add,
 	product::{product_fetching, Rows, Window, TILE_COLUMNS},
 	Instructions,
@@ -86,7 +87,7 @@ impl QuantizedPanels {
 		out: Window,
 		scratch: &mut [f32],
 	) {
-		let columns = TILE_COLUMNS.min(self.output - panel * TILE_COLUMNS);
+		let columns = columns_of(self.output, panel);
 		for first in (0..self.blocks()).step_by(BLOCKS_AT_A_TIME) {
 			let count = BLOCKS_AT_A_TIME.min(self.blocks() - first);
 			let lines = self.panel(panel, first);

@@ -6,18 +6,18 @@
 //! their lengths among the parts.
 
 use crate::H256;
-use blake2::{digest::consts::U32, Blake2b, Digest};
+use blake2b_simd::{Params, State};
 
 /// A hash in the making, for bytes that come piece by piece.
 #[derive(Clone, Debug)]
-pub struct Hasher(Blake2b<U32>);
+pub struct Hasher(State);
 
 impl Hasher {
 	/// Starts a hash under `domain`: ASCII of at most 255 bytes.
 	pub fn new(domain: &'static str) -> Self {
-		let mut state = Blake2b::<U32>::new();
+		let mut state = Params::new().hash_length(H256::len_bytes()).to_state();
 		let domain = domain.as_bytes();
-		state.update((domain.len() as u8).to_le_bytes());
+		state.update(&[domain.len() as u8]);
 		state.update(domain);
 		Self(state)
 	}
@@ -29,7 +29,7 @@ impl Hasher {
 
 	/// The hash of all bytes taken in, the same that [`hash`] gives for them.
 	pub fn finish(self) -> H256 {
-		H256(self.0.finalize().into())
+		H256::from_slice(self.0.finalize().as_bytes())
 	}
 }
 

@@ -14,7 +14,6 @@ use std::{
 	time::Duration,
 };
 
-use blake2::Digest;
 use safetensors::{tensor::TensorView, Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
 
@@ -287,7 +286,7 @@ fn encode(checkpoint: &Checkpoint) -> Result<Vec<u8>, CheckpointError> {
 	let header = serde_json::to_string(&checkpoint.header)?;
 	let metadata = HashMap::from([(HEADER_KEY.to_owned(), header)]);
 	let mut blob = safetensors::serialize(views, Some(metadata))?;
-	let digest = Blake2b256::digest(&blob);
+	let digest = Blake2b256::hash(&blob);
 	blob.extend_from_slice(&digest);
 	Ok(blob)
 }
@@ -309,7 +308,7 @@ fn read_whole(path: &Path) -> Result<Vec<u8>, String> {
 	}
 	let end = bytes.len().checked_sub(DIGEST_BYTES).ok_or("it is too short")?;
 	let digest = bytes.split_off(end);
-	if Blake2b256::digest(&bytes).as_slice() != digest {
+	if Blake2b256::hash(&bytes).as_slice() != digest {
 		return Err("its digest does not match: it was cut short or changed".into());
 	}
 	Ok(bytes)

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use blake2::Digest;
 use openledger_engine::{ChatError, ChatMessage, Model, TokenizerError};
 
 use crate::{random::Blake2b256, spec::TrainingSpec};
@@ -44,7 +43,7 @@ impl Record {
 				}
 			},
 		}
-		hash.finalize().into()
+		hash.finish()
 	}
 
 	fn bytes(&self) -> usize {
@@ -267,7 +266,7 @@ impl Dataset {
 				}
 			}
 		}
-		hash.finalize().into()
+		hash.finish()
 	}
 }
 
@@ -301,7 +300,7 @@ pub fn heldout(records: &[Record], seed: u64, permille: u16) -> Result<Vec<usize
 		hash.update(b"openledger/trainer/1/heldout\0");
 		hash.update(seed.to_le_bytes());
 		hash.update(record.identity());
-		by_rank.entry(hash.finalize().into()).or_default().push(index);
+		by_rank.entry(hash.finish()).or_default().push(index);
 	}
 	if by_rank.len() < 2 {
 		return Err(DatasetError::TooFewToHoldOut);

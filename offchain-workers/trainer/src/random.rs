@@ -8,10 +8,36 @@
 //! independent of the batch size and a resumed run equal to an uninterrupted one.
 //! `tests/golden/make.py` has the same in Python.
 
-use blake2::{digest::consts::U32, Blake2b, Digest};
+use blake2b_simd::{Params, State};
 
-/// Blake2b with 32 bytes of output.
-pub type Blake2b256 = Blake2b<U32>;
+/// Bytes of a hash.
+const HASH_BYTES: usize = 32;
+
+/// Blake2b with 32 bytes of output, in the making.
+pub(crate) struct Blake2b256(State);
+
+impl Blake2b256 {
+	pub(crate) fn new() -> Self {
+		Self(Params::new().hash_length(HASH_BYTES).to_state())
+	}
+
+	pub(crate) fn update(&mut self, bytes: impl AsRef<[u8]>) {
+		self.0.update(bytes.as_ref());
+	}
+
+	pub(crate) fn finish(&self) -> [u8; HASH_BYTES] {
+		let mut hash = [0; HASH_BYTES];
+		hash.copy_from_slice(self.0.finalize().as_bytes());
+		hash
+	}
+
+	/// The hash of `bytes`.
+	pub(crate) fn hash(bytes: impl AsRef<[u8]>) -> [u8; HASH_BYTES] {
+		let mut hash = Self::new();
+		hash.update(bytes);
+		hash.finish()
+	}
+}
 
 /// 2^64 divided by the golden ratio: SplitMix64's step.
 const GOLDEN_GAMMA: u64 = 0x9e37_79b9_7f4a_7c15;
@@ -49,8 +75,7 @@ impl Stream {
 		hash.update([0]);
 		hash.update(seed.to_le_bytes());
 		hash.update(index.to_le_bytes());
-		let digest: [u8; 32] = hash.finalize().into();
-		let [a, b, c, d, e, f, g, h, ..] = digest;
+		let [a, b, c, d, e, f, g, h, ..] = hash.finish();
 		Self { state: u64::from_le_bytes([a, b, c, d, e, f, g, h]) }
 	}
 

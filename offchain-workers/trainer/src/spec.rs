@@ -4,7 +4,6 @@
 //! every field and names the one that is wrong. Its [hash](TrainingSpec::hash) identifies a run,
 //! together with the base model and the data.
 
-use blake2::Digest;
 use openledger_engine::TargetModule;
 use serde::{Deserialize, Serialize};
 
@@ -252,7 +251,7 @@ impl TrainingSpec {
 	/// Blake2b-256 of the specification's JSON with every field written out in order, so that
 	/// leaving a field out and writing its default are the same run.
 	pub fn hash(&self) -> Result<[u8; 32], SpecError> {
-		Ok(Blake2b256::digest(serde_json::to_vec(self)?).into())
+		Ok(Blake2b256::hash(serde_json::to_vec(self)?))
 	}
 
 	/// The number of optimiser steps over `examples` training examples; at least one, and at most

@@ -12,6 +12,7 @@ use std::{
 	collections::{BTreeMap, VecDeque},
 	error::Error,
 	fs,
+	io::Read,
 	ops::ControlFlow,
 	path::PathBuf,
 	sync::{
@@ -237,7 +238,7 @@ struct Copies {
 
 impl AdapterSource for Copies {
 	fn adapter(&self, key: AdapterKey) -> Result<PackedAdapter, AdapterUnavailable> {
-		packed(key, &self.file, &self.model)
+		packed(key, self.file.as_slice(), self.file.len() as u64, &self.model)
 	}
 }
 
@@ -350,7 +351,10 @@ struct Stored(Store, Arc<ServingModel>);
 
 impl AdapterSource for Stored {
 	fn adapter(&self, key: AdapterKey) -> Result<PackedAdapter, AdapterUnavailable> {
-		match self.0.get_with(H256(key.0), |file| packed(key, file, &self.1)) {
+		match self.0.get_with(H256(key.0), |blob| {
+			let length = blob.length();
+			packed(key, blob, length, &self.1)
+		}) {
 			Ok(Some(packed)) => packed,
 			Ok(None) => Err(AdapterUnavailable::Unknown(key)),
 			Err(error) => Err(AdapterUnavailable::Unusable { key, why: error.to_string() }),
@@ -360,10 +364,11 @@ impl AdapterSource for Stored {
 
 fn packed(
 	key: AdapterKey,
-	file: &[u8],
+	file: impl Read,
+	length: u64,
 	model: &ServingModel,
 ) -> Result<PackedAdapter, AdapterUnavailable> {
-	PackedAdapter::from_bytes(file, model.config(), model.precision())
+	PackedAdapter::from_reader(file, length, model.config(), model.precision())
 		.map(|(packed, _)| packed)
 		.map_err(|error| AdapterUnavailable::Unusable { key, why: error.to_string() })
 }

@@ -6,9 +6,9 @@
 //! same way every time, so that their bytes can be hashed.
 
 use std::{
-	collections::{BTreeMap, BTreeSet},
+	collections::{BTreeMap, HashMap},
 	fs,
-	io::{self, Cursor, Read, Seek},
+	io::{self, Read},
 	path::{Path, PathBuf},
 };
 
@@ -37,7 +37,7 @@ pub const CONFIG_KEY: &str = "adapter_config";
 const FORMAT_KEY: &str = "format";
 const FORMAT: &str = "pt";
 /// Bytes of an adapter: rank 64 on all layers of an 8-billion-parameter model takes 0.7 GB in F32.
-pub const MAX_ADAPTER: usize = 2 << 30;
+pub const MAX_ADAPTER: u64 = 2 << 30;
 
 /// Why an adapter cannot be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -49,7 +49,7 @@ pub enum PeftError {
 	#[error(transparent)]
 	File(#[from] TensorFileError),
 	#[error("the adapter has {bytes} bytes, more than the {MAX_ADAPTER} allowed")]
-	TooLarge { bytes: usize },
+	TooLarge { bytes: u64 },
 	#[error("the adapter's configuration is not valid: {0}")]
 	Config(serde_json::Error),
 	#[error("the file's metadata has no `{CONFIG_KEY}`: it is not a single-file adapter")]
@@ -84,9 +84,12 @@ pub enum PeftError {
 	Device(String),
 }
 
-/// PEFT's name of matrix `half`, A or B.
-fn tensor_name(layer: usize, target: TargetModule, half: char) -> String {
-	format!("base_model.model.{}.lora_{half}.weight", target.path(layer))
+impl MatrixPlace {
+	/// PEFT's name of the matrix.
+	fn tensor_name(&self) -> String {
+		let Self { layer, target, half } = self;
+		format!("base_model.model.{}.lora_{half:?}.weight", target.path(*layer))
+	}
 }
 
 impl Adapter {
@@ -103,10 +106,7 @@ impl Adapter {
 		let size = fs::metadata(&path)
 			.map_err(|source| read(LoadError::Read { path: path.clone(), source }))?
 			.len();
-		let size = usize::try_from(size).unwrap_or(usize::MAX);
-		if size > MAX_ADAPTER {
-			return Err(PeftError::TooLarge { bytes: size });
-		}
+		check_size(size)?;
 		AdapterFile::new(config, TensorFile::open(&path)?, model)?.weights(model)
 	}
 
@@ -115,7 +115,7 @@ impl Adapter {
 		bytes: &[u8],
 		model: &LlamaConfig,
 	) -> Result<(Self, BTreeMap<String, String>), PeftError> {
-		let (file, metadata) = AdapterFile::from_bytes(bytes, model)?;
+		let (file, metadata) = AdapterFile::from_reader(bytes, bytes.len() as u64, model)?;
 		Ok((file.weights(model)?, metadata))
 	}
 
@@ -149,14 +149,14 @@ impl Adapter {
 	fn matrices(&self) -> Result<Vec<NamedTensor>, PeftError> {
 		let mut matrices = Vec::new();
 		for (layer, target, linear) in self.weights().iter() {
-			for (half, matrix) in [('A', &linear.a), ('B', &linear.b)] {
+			for (half, matrix) in [(Half::A, &linear.a), (Half::B, &linear.b)] {
 				let matrix = matrix.clone().without_autodiff().transpose();
 				let shape = matrix.dims().to_vec();
 				let values = matrix
 					.try_into_vec_as::<f32>()
 					.map_err(|error| PeftError::Device(error.to_string()))?;
 				matrices.push(NamedTensor {
-					name: tensor_name(layer, target, half),
+					name: MatrixPlace { layer, target, half }.tensor_name(),
 					shape,
 					values,
 				});
@@ -166,104 +166,130 @@ impl Adapter {
 	}
 }
 
+fn check_size(bytes: u64) -> Result<(), PeftError> {
+	if bytes > MAX_ADAPTER {
+		return Err(PeftError::TooLarge { bytes });
+	}
+	Ok(())
+}
+
+/// One of the two matrices of a linear layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct MatrixPlace {
+	pub(crate) layer: usize,
+	pub(crate) target: TargetModule,
+	pub(crate) half: Half,
+}
+
+/// As PEFT keeps them, row-major.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Half {
+	/// `[rank, in]`.
+	A,
+	/// `[out, rank]`.
+	B,
+}
+
 /// An adapter's file with exactly the matrices that its configuration asks for, in the shapes that fit a
-/// model. Their values are read one by one.
+/// model.
 pub(crate) struct AdapterFile<R> {
 	pub(crate) config: LoraConfig,
 	file: TensorFile<R>,
+	/// What its tensors are.
+	places: HashMap<String, MatrixPlace>,
 }
 
-/// The matrices of one linear layer as PEFT keeps them, row-major.
-pub(crate) struct Matrices {
-	/// `[rank, in]`.
-	pub(crate) a: Vec<f32>,
-	/// `[out, rank]`.
-	pub(crate) b: Vec<f32>,
-}
-
-impl<'a> AdapterFile<Cursor<&'a [u8]>> {
-	/// Opens the single-file form, and gives its free metadata keys too.
-	pub(crate) fn from_bytes(
-		bytes: &'a [u8],
+impl<R: Read> AdapterFile<R> {
+	/// Opens the single-file form, `length` bytes, and gives its free metadata keys too.
+	pub(crate) fn from_reader(
+		reader: R,
+		length: u64,
 		model: &LlamaConfig,
 	) -> Result<(Self, BTreeMap<String, String>), PeftError> {
-		if bytes.len() > MAX_ADAPTER {
-			return Err(PeftError::TooLarge { bytes: bytes.len() });
-		}
-		let file = TensorFile::from_bytes(bytes)?;
+		check_size(length)?;
+		let file = TensorFile::from_reader(reader, length)?;
 		let mut metadata = file.free_metadata();
 		metadata.remove(FORMAT_KEY);
 		let config = metadata.remove(CONFIG_KEY).ok_or(PeftError::NoConfig)?;
 		let config = LoraConfig::from_json(config.as_bytes())?;
 		Ok((Self::new(config, file, model)?, metadata))
 	}
-}
 
-impl<R: Read + Seek> AdapterFile<R> {
 	fn new(
 		config: LoraConfig,
 		file: TensorFile<R>,
 		model: &LlamaConfig,
 	) -> Result<Self, PeftError> {
-		let mut unused: BTreeSet<String> = file.names().into_iter().collect();
+		let mut places = HashMap::new();
 		for layer in 0..model.num_hidden_layers {
 			for &target in &config.target_modules {
 				let (input, output) = target.widths(model);
 				let rank = config.rank(layer, target);
-				for (half, expected) in [('A', [rank, input]), ('B', [output, rank])] {
-					let name = tensor_name(layer, target, half);
-					unused.remove(&name);
+				for (half, expected) in [(Half::A, [rank, input]), (Half::B, [output, rank])] {
+					let place = MatrixPlace { layer, target, half };
+					let name = place.tensor_name();
 					match file.shape(&name) {
-						Some(found) if found == expected => {},
+						Some(found) if found == expected => places.insert(name, place),
 						Some(found) => {
 							let found = found.into();
 							return Err(PeftError::WrongShape { name, expected, found });
 						},
 						None => return Err(PeftError::MissingTensor(name)),
-					}
+					};
 				}
 			}
 		}
-		match unused.first() {
+		match file.names().iter().find(|name| !places.contains_key(*name)) {
 			Some(name) => Err(PeftError::UnexpectedTensor(shorten(name))),
-			None => Ok(Self { config, file }),
+			None => Ok(Self { config, file, places }),
 		}
 	}
 
-	/// Reads a linear layer's matrices.
-	pub(crate) fn matrices(
-		&mut self,
-		layer: usize,
-		target: TargetModule,
-	) -> Result<Matrices, PeftError> {
-		let mut read = |half| {
-			let name = tensor_name(layer, target, half);
-			self.file.read(&name)?.ok_or(PeftError::MissingTensor(name))
-		};
-		Ok(Matrices { a: read('A')?, b: read('B')? })
+	/// Reads all matrices, in the order of the file.
+	pub(crate) fn read_all(
+		self,
+		mut take: impl FnMut(MatrixPlace, &[f32]),
+	) -> Result<(), PeftError> {
+		let places = self.places;
+		self.file.read_all(|name, values| {
+			if let Some(place) = places.get(name) {
+				take(*place, values);
+			}
+			Ok(())
+		})
 	}
 
 	/// Reads all of it onto the CPU's device.
-	fn weights(mut self, model: &LlamaConfig) -> Result<Adapter, PeftError> {
-		let device = Device::flex();
-		// PEFT keeps `[out, in]`; a transposed view would be slow to multiply by.
-		let tensor = |values: &[f32], rows, columns| {
+	fn weights(self, model: &LlamaConfig) -> Result<Adapter, PeftError> {
+		let (device, config) = (Device::flex(), self.config.clone());
+		let mut matrices = HashMap::new();
+		self.read_all(|place, values| {
+			let (input, output) = place.target.widths(model);
+			let rank = config.rank(place.layer, place.target);
+			let (rows, columns) = match place.half {
+				Half::A => (rank, input),
+				Half::B => (output, rank),
+			};
+			// PEFT keeps `[out, in]`; a transposed view would be slow to multiply by.
 			let mut turned = vec![0.0; values.len()];
 			let (values, window) = (Rows::new(values, columns), Window::new(&mut turned, rows));
 			transpose(Instructions::detect(), values, rows, columns, window);
-			Tensor::from_data(TensorData::new(turned, [columns, rows]), &device)
-		};
+			let turned = TensorData::new(turned, [columns, rows]);
+			matrices.insert(place, Tensor::from_data(turned, &device));
+		})?;
 		let mut weights = LoraWeights::new(model.num_hidden_layers);
 		for layer in 0..model.num_hidden_layers {
-			for target in self.config.target_modules.clone() {
-				let (input, output) = target.widths(model);
-				let rank = self.config.rank(layer, target);
-				let Matrices { a, b } = self.matrices(layer, target)?;
-				let (a, b) = (tensor(&a, rank, input), tensor(&b, output, rank));
-				let scale = self.config.scale(layer, target);
+			for &target in &config.target_modules {
+				let mut matrix = |half| {
+					let place = MatrixPlace { layer, target, half };
+					let missing = || PeftError::MissingTensor(place.tensor_name());
+					matrices.remove(&place).ok_or_else(missing)
+				};
+				let (a, b) = (matrix(Half::A)?, matrix(Half::B)?);
+				let scale = config.scale(layer, target);
 				weights.insert(layer, target, LoraLinear { a, b, scale })?;
 			}
 		}
-		Ok(Adapter::new(self.config, weights, model)?)
+		Ok(Adapter::new(config, weights, model)?)
 	}
 }

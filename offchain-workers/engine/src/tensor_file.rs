@@ -12,7 +12,10 @@ use std::{
 	path::Path,
 };
 
-use safetensors::{tensor::Metadata, Dtype};
+use safetensors::{
+	tensor::{Metadata, TensorInfo},
+	Dtype,
+};
 use serde::Serialize;
 
 use crate::quantization::NumberFormat;
@@ -58,21 +61,22 @@ pub struct TensorFile<R> {
 impl TensorFile<BufReader<File>> {
 	/// Opens a file and reads its header.
 	pub fn open(path: &Path) -> Result<Self, TensorFileError> {
-		Self::parse(BufReader::new(File::open(path)?))
+		let file = File::open(path)?;
+		let length = file.metadata()?.len();
+		Self::from_reader(BufReader::new(file), length)
 	}
 }
 
 impl<'a> TensorFile<Cursor<&'a [u8]>> {
 	/// Reads the header of a file in memory.
 	pub fn from_bytes(bytes: &'a [u8]) -> Result<Self, TensorFileError> {
-		Self::parse(Cursor::new(bytes))
+		Self::from_reader(Cursor::new(bytes), bytes.len() as u64)
 	}
 }
 
-impl<R: Read + Seek> TensorFile<R> {
-	fn parse(mut reader: R) -> Result<Self, TensorFileError> {
-		let length = reader.seek(SeekFrom::End(0))?;
-		reader.seek(SeekFrom::Start(0))?;
+impl<R: Read> TensorFile<R> {
+	/// Reads the header of a file of `length` bytes, which is all that `reader` gives.
+	pub fn from_reader(mut reader: R, length: u64) -> Result<Self, TensorFileError> {
 		let available =
 			length.checked_sub(LENGTH_FIELD).ok_or(TensorFileError::TooShort(length))?;
 		let mut size = [0; LENGTH_FIELD as usize];
@@ -112,6 +116,26 @@ impl<R: Read + Seek> TensorFile<R> {
 		self.metadata.metadata().iter().flatten().map(|(k, v)| (k.clone(), v.clone())).collect()
 	}
 
+	/// Reads all tensors' values, row-major, in the order of the file, and hands over each with its name.
+	/// For a file of which nothing was read but its header.
+	///
+	/// # Errors
+	/// Those of [`read`](Self::read), and what `take` gives.
+	pub(crate) fn read_all<E: From<TensorFileError>>(
+		mut self,
+		mut take: impl FnMut(&str, &[f32]) -> Result<(), E>,
+	) -> Result<(), E> {
+		let mut bytes = Vec::new();
+		// Each begins where the one before it ends: the header was checked for that.
+		for name in self.metadata.offset_keys() {
+			let Some(info) = self.metadata.info(&name) else { continue };
+			take(&name, &read_values(&mut self.reader, &name, info, &mut bytes)?)?;
+		}
+		Ok(())
+	}
+}
+
+impl<R: Read + Seek> TensorFile<R> {
 	/// Reads a tensor's values, row-major; `None` when the file has no such tensor.
 	///
 	/// # Errors
@@ -119,31 +143,41 @@ impl<R: Read + Seek> TensorFile<R> {
 	/// finite.
 	pub fn read(&mut self, name: &str) -> Result<Option<Vec<f32>>, TensorFileError> {
 		let Some(info) = self.metadata.info(name) else { return Ok(None) };
-		let format = match info.dtype {
-			Dtype::F32 => NumberFormat::F32,
-			Dtype::F16 => NumberFormat::F16,
-			Dtype::BF16 => NumberFormat::Bf16,
-			other => {
-				return Err(TensorFileError::UnsupportedDtype {
-					name: name.into(),
-					dtype: format!("{other:?}"),
-				})
-			},
-		};
-		let (start, end) = info.data_offsets;
-		self.reader.seek(SeekFrom::Start(self.data_start + start as u64))?;
-		// Offsets lie within the file, checked when it was opened.
-		let mut bytes = vec![0; end - start];
-		self.reader.read_exact(&mut bytes)?;
-		let values = format.decode(&bytes).into_values();
-		// The largest magnitude, by its bits: without an early end the compiler can vectorise it.
-		let magnitude = |value: &f32| value.to_bits() & 0x7FFF_FFFF;
-		let largest = values.iter().map(magnitude).fold(0, u32::max);
-		if largest >= f32::INFINITY.to_bits() {
-			return Err(TensorFileError::NonFinite(name.into()));
-		}
-		Ok(Some(values))
+		self.reader.seek(SeekFrom::Start(self.data_start + info.data_offsets.0 as u64))?;
+		read_values(&mut self.reader, name, info, &mut Vec::new()).map(Some)
 	}
+}
+
+/// Reads the values of the tensor that comes next. `bytes` is memory to read into.
+fn read_values(
+	reader: &mut impl Read,
+	name: &str,
+	info: &TensorInfo,
+	bytes: &mut Vec<u8>,
+) -> Result<Vec<f32>, TensorFileError> {
+	let format = match info.dtype {
+		Dtype::F32 => NumberFormat::F32,
+		Dtype::F16 => NumberFormat::F16,
+		Dtype::BF16 => NumberFormat::Bf16,
+		other => {
+			return Err(TensorFileError::UnsupportedDtype {
+				name: name.into(),
+				dtype: format!("{other:?}"),
+			})
+		},
+	};
+	let (start, end) = info.data_offsets;
+	// Offsets lie within the file, checked when it was opened.
+	bytes.resize(end - start, 0);
+	reader.read_exact(bytes)?;
+	let values = format.decode(bytes).into_values();
+	// The largest magnitude, by its bits: without an early end the compiler can vectorise it.
+	let magnitude = |value: &f32| value.to_bits() & 0x7FFF_FFFF;
+	let largest = values.iter().map(magnitude).fold(0, u32::max);
+	if largest >= f32::INFINITY.to_bits() {
+		return Err(TensorFileError::NonFinite(name.into()));
+	}
+	Ok(values)
 }
 
 /// A tensor to be written.

@@ -33,12 +33,14 @@
 mod error;
 mod folder;
 mod list;
+mod reader;
 mod source;
 mod store;
 mod writer;
 
 pub use error::StoreError;
 pub use list::BlobInfo;
+pub use reader::BlobReader;
 pub use source::BlobSource;
 pub use store::{Store, MAX_BLOB_BYTES};
 pub use writer::BlobWriter;

@@ -1,22 +1,20 @@
 //! The store: put, get, remove.
 
-use crate::{folder, BlobWriter, StoreError};
+use crate::{folder, reader, BlobReader, BlobWriter, StoreError};
 use openledger_primitives::{content, H256};
 use std::{
 	fs::{self, File},
 	io::{ErrorKind, Read, Seek},
 	os::unix::fs::MetadataExt,
-	panic::resume_unwind,
 	path::{Path, PathBuf},
 	sync::{Mutex, MutexGuard, PoisonError},
-	thread,
 };
 
 /// The most bytes of one blob: 16 GiB, the weights of a model of 8 billion parameters in 16 bits.
 pub const MAX_BLOB_BYTES: u64 = 16 << 30;
 
 /// Bytes that are read, hashed and passed on at a time.
-const PIECE_BYTES: usize = 128 << 10;
+pub(crate) const PIECE_BYTES: usize = 128 << 10;
 
 /// Blobs in one folder, see the [crate]'s page.
 #[derive(Debug)]
@@ -113,7 +111,15 @@ impl Store {
 	/// quarantine then, and the store no longer has the blob. [`StoreError::OutOfMemory`] when they
 	/// should be read from [`Store::get_file`].
 	pub fn get(&self, hash: H256) -> Result<Option<Vec<u8>>, StoreError> {
-		let Some((bytes, file)) = self.read(hash)? else { return Ok(None) };
+		let Some((mut file, path)) = self.open_blob(hash)? else { return Ok(None) };
+		let length = file.metadata().map_err(|e| StoreError::at(&path, e))?.len();
+		let too_large = || StoreError::OutOfMemory { bytes: length };
+		let mut bytes = Vec::new();
+		bytes
+			.try_reserve_exact(usize::try_from(length).map_err(|_| too_large())?)
+			.map_err(|_| too_large())?;
+		// No more than there is room for, should the file grow meanwhile.
+		(&mut file).take(length).read_to_end(&mut bytes).map_err(|e| StoreError::at(&path, e))?;
 		if content::content_hash(&bytes) == hash {
 			return Ok(Some(bytes));
 		}
@@ -125,23 +131,16 @@ impl Store {
 	///
 	/// # Errors
 	///
-	/// Those of [`Store::get`].
+	/// [`StoreError::Damaged`], as for [`Store::get`].
 	pub fn get_with<T>(
 		&self,
 		hash: H256,
-		work: impl FnOnce(&[u8]) -> T,
+		work: impl FnOnce(&mut BlobReader<'_>) -> T,
 	) -> Result<Option<T>, StoreError> {
-		let Some((bytes, file)) = self.read(hash)? else { return Ok(None) };
-		let (made, found) = thread::scope(|scope| {
-			let hash = || content::content_hash(&bytes);
-			let hashing = thread::Builder::new().spawn_scoped(scope, hash);
-			let made = work(&bytes);
-			(made, hashing.map_or_else(|_| Ok(hash()), |hashing| hashing.join()))
-		});
-		match found {
-			Ok(found) if found == hash => Ok(Some(made)),
-			Ok(_) => Err(self.damaged(hash, &file)),
-			Err(panic) => resume_unwind(panic),
+		let Some((file, path)) = self.open_blob(hash)? else { return Ok(None) };
+		match reader::read_and_hash(&file, work).map_err(|e| StoreError::at(&path, e))? {
+			(made, found) if found == hash => Ok(Some(made)),
+			_ => Err(self.damaged(hash, &file)),
 		}
 	}
 
@@ -206,22 +205,6 @@ impl Store {
 			Some((mut file, path)) => has_hash(&mut file, &path, hash),
 			None => Ok(false),
 		}
-	}
-
-	/// All bytes of a blob, and the file that they are from. They are not verified.
-	fn read(&self, hash: H256) -> Result<Option<(Vec<u8>, File)>, StoreError> {
-		let Some((mut file, path)) = self.open_blob(hash)? else {
-			return Ok(None);
-		};
-		let length = file.metadata().map_err(|e| StoreError::at(&path, e))?.len();
-		let too_large = || StoreError::OutOfMemory { bytes: length };
-		let mut bytes = Vec::new();
-		bytes
-			.try_reserve_exact(usize::try_from(length).map_err(|_| too_large())?)
-			.map_err(|_| too_large())?;
-		// No more than there is room for, should the file grow meanwhile.
-		(&mut file).take(length).read_to_end(&mut bytes).map_err(|e| StoreError::at(&path, e))?;
-		Ok(Some((bytes, file)))
 	}
 
 	/// The blob's file and where it is. It is not verified.

@@ -21,7 +21,7 @@ use openledger_primitives::{
 	worker_api::{BaseModelHashes, InferenceOrder, SourceContribution, MAX_ORDER_BYTES},
 	H256,
 };
-use openledger_store::Store;
+use openledger_store::{BlobReader, Store};
 use parking_lot::Mutex;
 use std::{
 	collections::{BTreeMap, HashMap},
@@ -263,7 +263,10 @@ fn read_adapter(
 	config: &LlamaConfig,
 	precision: Precision,
 ) -> Result<(PackedAdapter, H256), Stopped> {
-	let pack = |bytes: &[u8]| PackedAdapter::from_bytes(bytes, config, precision);
+	let pack = |blob: &mut BlobReader<'_>| {
+		let length = blob.length();
+		PackedAdapter::from_reader(blob, length, config, precision)
+	};
 	let packed = sources::fetched(hash, store.get_with(hash, pack), Failure::AdapterMissing)?;
 	let (adapter, metadata) = packed.map_err(|source| Failure::AdapterUnusable { hash, source })?;
 	let unfit = |why: &str| Failure::AdapterUnfit { hash, why: why.into() };

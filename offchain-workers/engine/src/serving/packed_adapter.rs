@@ -1,9 +1,6 @@
 //! An adapter as the serving path multiplies with it: one block of memory, in the order of use.
 
-use std::{
-	collections::BTreeMap,
-	io::{Read, Seek},
-};
+use std::{collections::BTreeMap, io::Read};
 
 use half::bf16;
 
@@ -16,7 +13,7 @@ use crate::{
 		Instructions,
 	},
 	lora::{Adapter, TargetModule},
-	peft::{AdapterFile, PeftError},
+	peft::{AdapterFile, Half, PeftError},
 	peft_config::LoraConfig,
 };
 
@@ -94,24 +91,38 @@ pub(crate) struct Expand {
 }
 
 impl PackedAdapter {
-	/// Reads a single-file adapter (`peft.rs`) for a model of these dimensions, whose weights are held in
-	/// `precision`. Gives its free metadata keys too.
-	pub fn from_bytes(
-		bytes: &[u8],
+	/// Reads a single-file adapter (`peft.rs`) of `length` bytes for a model of these dimensions, whose
+	/// weights are held in `precision`. Gives its free metadata keys too.
+	pub fn from_reader(
+		reader: impl Read,
+		length: u64,
 		model: &LlamaConfig,
 		precision: Precision,
 	) -> Result<(Self, BTreeMap<String, String>), PeftError> {
-		let (mut file, metadata) = AdapterFile::from_bytes(bytes, model)?;
-		let (groups, count) = lay_out(&file.config, model);
+		let (file, metadata) = AdapterFile::from_reader(reader, length, model)?;
+		let (config, instructions) = (file.config.clone(), Instructions::detect());
+		let (groups, count) = lay_out(&config, model);
 		let width = groups.iter().flatten().map(|group| group.width).max().unwrap_or(0);
-		let mut values = Values::with_capacity(precision, count);
-		let mut of_group = Vec::new();
-		for (layer, groups) in groups.iter().enumerate() {
-			for group in groups {
-				group.read(layer, &mut file, &mut of_group)?;
-				values.extend(&of_group);
+		let (mut values, mut turned) = (Values::new(precision, count), Vec::new());
+		file.read_all(|place, matrix| {
+			let groups = groups.get(place.layer).into_iter().flatten();
+			let mut all = groups.flat_map(|group| group.expands.iter().map(move |it| (group, it)));
+			let Some((group, expand)) = all.find(|(_, it)| it.target == place.target) else {
+				return;
+			};
+			let scale = config.scale(place.layer, place.target);
+			let &Expand { from, rank, columns, b, .. } = expand;
+			let (start, stride, [rows, columns], scale) = match place.half {
+				Half::A => (group.a + from, group.width, [group.input, rank], 1.0),
+				Half::B => (b, columns, [rank, columns], scale),
+			};
+			turned.resize(matrix.len(), 0.0);
+			let window = Window::new(&mut turned, columns);
+			transpose(instructions, Rows::new(matrix, rows), columns, rows, window);
+			for (row, numbers) in turned.chunks(columns).enumerate() {
+				values.write(start + row * stride, numbers, scale);
 			}
-		}
+		})?;
 		Ok((Self { groups, values, width }, metadata))
 	}
 
@@ -122,7 +133,7 @@ impl PackedAdapter {
 		precision: Precision,
 	) -> Result<Self, PeftError> {
 		let file = adapter.to_bytes(&BTreeMap::new())?;
-		Ok(Self::from_bytes(&file, model, precision)?.0)
+		Ok(Self::from_reader(file.as_slice(), file.len() as u64, model, precision)?.0)
 	}
 
 	/// Bytes of memory.
@@ -166,17 +177,27 @@ impl PackedAdapter {
 }
 
 impl Values {
-	fn with_capacity(precision: Precision, count: usize) -> Self {
+	/// So many zeros.
+	fn new(precision: Precision, count: usize) -> Self {
 		match precision {
-			Precision::F32 => Self::F32(Vec::with_capacity(count)),
-			Precision::Bf16 => Self::Bf16(Vec::with_capacity(count)),
+			Precision::F32 => Self::F32(vec![0.0; count]),
+			Precision::Bf16 => Self::Bf16(vec![bf16::ZERO; count]),
 		}
 	}
 
-	fn extend(&mut self, more: &[f32]) {
+	/// Writes numbers times `scale` to where `start` is.
+	fn write(&mut self, start: usize, numbers: &[f32], scale: f32) {
+		let place = start..start + numbers.len();
 		match self {
-			Self::F32(values) => values.extend_from_slice(more),
-			Self::Bf16(values) => values.extend(more.iter().map(|value| bf16::from_f32(*value))),
+			Self::F32(values) => {
+				let values = values.get_mut(place).unwrap_or_default();
+				values.iter_mut().zip(numbers).for_each(|(value, number)| *value = number * scale);
+			},
+			Self::Bf16(values) => {
+				let values = values.get_mut(place).unwrap_or_default();
+				let rounded = numbers.iter().map(|number| bf16::from_f32(number * scale));
+				values.iter_mut().zip(rounded).for_each(|(value, number)| *value = number);
+			},
 		}
 	}
 }
@@ -265,35 +286,6 @@ impl Group {
 			column += columns;
 		}
 		group
-	}
-
-	/// Reads its matrices, in the order of their places.
-	fn read<R: Read + Seek>(
-		&self,
-		layer: usize,
-		file: &mut AdapterFile<R>,
-		out: &mut Vec<f32>,
-	) -> Result<(), PeftError> {
-		let start = self.expands.first().map_or(self.a, |expand| expand.b);
-		let stacked = self.a - start;
-		out.clear();
-		out.resize(stacked + self.input * self.width, 0.0);
-		let instructions = Instructions::detect();
-		let (all_b, all_a) = out.split_at_mut(stacked);
-		for expand in &self.expands {
-			let Expand { from, rank, columns, b, target, .. } = *expand;
-			let scale = file.config.scale(layer, target);
-			let matrices = file.matrices(layer, target)?;
-			let place = b - start..b - start + rank * columns;
-			let turned = all_b.get_mut(place).unwrap_or_default();
-			let (b, window) = (Rows::new(&matrices.b, rank), Window::new(turned, columns));
-			transpose(instructions, b, columns, rank, window);
-			turned.iter_mut().for_each(|value| *value *= scale);
-			let turned = all_a.get_mut(from..).unwrap_or_default();
-			let (a, window) = (Rows::new(&matrices.a, self.input), Window::new(turned, self.width));
-			transpose(instructions, a, rank, self.input, window);
-		}
-		Ok(())
 	}
 
 	pub(crate) fn input(&self) -> usize {

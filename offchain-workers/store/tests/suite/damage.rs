@@ -2,8 +2,8 @@
 
 use crate::{files_in, new_store, path_of};
 use openledger_primitives::H256;
-use openledger_store::{Store, StoreError};
-use std::{fs, path::Path};
+use openledger_store::{BlobReader, Store, StoreError};
+use std::{fs, io::Read, path::Path};
 
 const BLOB: &[u8] = b"the words that somebody is paid for";
 
@@ -42,15 +42,46 @@ fn get_should_refuse_a_blob_when_it_is_damaged() {
 	}
 }
 
+fn read_all(blob: &mut BlobReader<'_>) -> Vec<u8> {
+	let mut bytes = Vec::new();
+	blob.read_to_end(&mut bytes).unwrap();
+	bytes
+}
+
 #[test]
 fn get_with_should_not_give_what_was_made_of_damaged_bytes() {
 	for damage in damages() {
-		let (_folder, store) = new_store();
-		let hash = store.put(BLOB).unwrap();
-		assert_eq!(store.get_with(hash, <[u8]>::to_vec).unwrap().unwrap(), BLOB);
-		damage(&path_of(&store, hash));
-		assert_quarantined(&store, hash, store.get_with(hash, <[u8]>::to_vec).unwrap_err());
-		assert_eq!(store.get_with(hash, <[u8]>::to_vec).unwrap(), None);
+		// Whether all of the blob was looked at or nothing.
+		for work in [read_all, |_: &mut BlobReader<'_>| Vec::new()] {
+			let (_folder, store) = new_store();
+			let hash = store.put(BLOB).unwrap();
+			assert_eq!(store.get_with(hash, read_all).unwrap().unwrap(), BLOB);
+			assert!(store.get_with(hash, work).unwrap().is_some());
+			damage(&path_of(&store, hash));
+			assert_quarantined(&store, hash, store.get_with(hash, work).unwrap_err());
+			assert_eq!(store.get_with(hash, work).unwrap(), None);
+		}
+	}
+}
+
+#[test]
+fn get_with_should_give_all_bytes_in_their_order() {
+	let (_folder, store) = new_store();
+	// Longer than what may wait to be hashed.
+	let blob: Vec<u8> = (0..3_000_001_u32).map(|index| (index / 251) as u8).collect();
+	let hash = store.put(&blob).unwrap();
+	for size in [1_000, 131_071, 131_072, 300_000, 4_000_000] {
+		let read = |reader: &mut BlobReader<'_>| {
+			assert_eq!(reader.length(), blob.len() as u64);
+			let (mut bytes, mut some) = (Vec::new(), vec![0; size]);
+			loop {
+				match reader.read(&mut some).unwrap() {
+					0 => return bytes,
+					count => bytes.extend_from_slice(&some[..count]),
+				}
+			}
+		};
+		assert!(store.get_with(hash, read).unwrap().unwrap() == blob, "{size} bytes at a time");
 	}
 }
 

@@ -89,7 +89,7 @@ impl F32Panels {
 	) {
 		let columns = columns_of(self.output, panel);
 		let b = Rows::new(self.panel(panel), TILE_COLUMNS);
-		product(instructions, x, rows, self.input, b, columns, out, false);
+		product(instructions, x, [rows, self.input, columns], b, out, false);
 	}
 
 	/// `out = x · Wᵀ` for some columns, of which the first is a multiple of [`TILE_COLUMNS`]; `out`
@@ -120,7 +120,7 @@ impl F32Panels {
 				}
 				let b = Rows::new(block.as_slice(), TILE_COLUMNS);
 				let out = out.at(0, column - columns.start);
-				product(instructions, x, rows, inner, b, width, out, first > 0);
+				product(instructions, x, [rows, inner, width], b, out, first > 0);
 			}
 		}
 	}

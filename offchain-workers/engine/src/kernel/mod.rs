@@ -47,14 +47,23 @@ fn multiply_add<const FUSED: bool>(a: f32, b: f32, c: f32) -> f32 {
 
 /// Has the CPU bring memory into its cache that is read in a moment. Without effect on any result.
 pub(crate) fn prefetch<T>(values: &[T]) {
-	#[cfg(target_arch = "x86_64")]
 	for line in values.chunks(CACHE_LINE / size_of::<T>()) {
+		prefetch_address(line.as_ptr());
+	}
+}
+
+/// The same for what a `T` at an address takes, whether there is one or not.
+#[inline(always)]
+pub(crate) fn prefetch_address<T>(address: *const T) {
+	#[cfg(target_arch = "x86_64")]
+	for line in 0..size_of::<T>().div_ceil(CACHE_LINE) {
 		use std::arch::x86_64::{_mm_prefetch, _MM_HINT_T0};
+		let line = address.cast::<i8>().wrapping_add(line * CACHE_LINE);
 		// SAFETY: it reads nothing, whatever the address; every x86-64 CPU has it.
-		unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) }
+		unsafe { _mm_prefetch::<_MM_HINT_T0>(line) }
 	}
 	#[cfg(not(target_arch = "x86_64"))]
-	let _ = values;
+	let _ = address;
 }
 
 /// Numbers between −1 and 1, for tests.

@@ -8,6 +8,8 @@ mod avx512;
 pub(crate) mod paged;
 pub(crate) mod transpose;
 
+use std::ptr;
+
 use half::bf16;
 
 use super::{multiply_add, Instructions, CACHE_LINE};
@@ -137,26 +139,22 @@ impl Window {
 	}
 }
 
-/// `out (+)= x · b` for any number of rows and at most [`TILE_COLUMNS`] columns. `b` has `inner` rows
-/// of `columns` numbers, `b_stride` apart.
-#[allow(clippy::too_many_arguments)]
+/// `out (+)= x · b` for any number of rows and at most [`TILE_COLUMNS`] columns, `[rows, inner]` times
+/// `[inner, columns]`.
 pub(crate) fn product<B: Number>(
 	instructions: Instructions,
 	x: Rows<'_, f32>,
-	rows: usize,
-	inner: usize,
+	sides: [usize; 3],
 	b: Rows<'_, B>,
-	columns: usize,
 	out: Window,
 	accumulate: bool,
 ) {
-	let sides = [rows, inner, columns];
-	product_fetching(instructions, x, sides, b, out, accumulate, std::ptr::null());
+	product_fetching(instructions, x, sides, b, out, accumulate, ptr::null());
 }
 
-/// The same, `sides` being `[rows, inner, columns]`, while memory from `ahead` on is brought into the
-/// CPU's cache: a line for each step along the inner dimension, as far as that goes. The CPU does so by
-/// itself, but no further than to the end of a page.
+/// The same, while memory from `ahead` on is brought into the CPU's cache: a line for each step along
+/// the inner dimension, as far as that goes. The CPU does so by itself, but no further than to the end
+/// of a page.
 pub(crate) fn product_fetching<B: Number>(
 	instructions: Instructions,
 	x: Rows<'_, f32>,
@@ -194,7 +192,7 @@ pub(crate) fn product_fetching<B: Number>(
 	}
 }
 
-/// The same for any number of columns, `[rows, inner]` times `[inner, columns]`.
+/// [`product`] for any number of columns.
 pub(crate) fn wide_product(
 	instructions: Instructions,
 	x: Rows<'_, f32>,
@@ -205,7 +203,8 @@ pub(crate) fn wide_product(
 ) {
 	for column in (0..columns).step_by(TILE_COLUMNS) {
 		let (count, out) = (TILE_COLUMNS.min(columns - column), out.at(0, column));
-		product(instructions, x, rows, inner, b.columns_from(column), count, out, accumulate);
+		let b = b.columns_from(column);
+		product(instructions, x, [rows, inner, count], b, out, accumulate);
 	}
 }
 
@@ -257,8 +256,11 @@ struct Tile<B> {
 	out_stride: usize,
 	columns: usize,
 	accumulate: bool,
-	/// Memory to be fetched, and how much of it with each step along the inner dimension.
+	/// Memory to be fetched, and how much of it with each step along the inner dimension. Only tiles of
+	/// AVX-512 look at it.
+	#[cfg_attr(not(target_arch = "x86_64"), expect(dead_code))]
 	ahead: *const u8,
+	#[cfg_attr(not(target_arch = "x86_64"), expect(dead_code))]
 	ahead_step: usize,
 }
 
@@ -401,7 +403,7 @@ mod tests {
 					let mut out = vec![1.0; rows * columns];
 					let window = Window::new(&mut out, columns);
 					let (left, right) = (Rows::new(&x, inner), Rows::new(&b, columns));
-					product(instructions, left, rows, inner, right, columns, window, true);
+					product(instructions, left, [rows, inner, columns], right, window, true);
 					for (found, expected) in out.iter().zip(naive(&x, &b, rows, inner, columns)) {
 						let expected = expected + 1.0;
 						assert!((f64::from(*found) - expected).abs() < 1e-4, "{instructions:?}");
@@ -422,9 +424,9 @@ mod tests {
 				let (mut found, mut expected) = ([1.0; 32 * 13], [1.0; 32 * 13]);
 				let left = Rows::new(&x, inner);
 				let (right, out) = (Rows::new(&narrow, columns), Window::new(&mut found, 32));
-				product(instructions, left, rows, inner, right, columns, out, true);
+				product(instructions, left, [rows, inner, columns], right, out, true);
 				let (right, out) = (Rows::new(&wide, columns), Window::new(&mut expected, 32));
-				product(instructions, left, rows, inner, right, columns, out, true);
+				product(instructions, left, [rows, inner, columns], right, out, true);
 				assert_eq!(found, expected, "{instructions:?}, {columns} columns");
 			}
 		}
@@ -438,12 +440,19 @@ mod tests {
 			let right = Rows::new(&b, columns);
 			let mut all = vec![0.0; rows * columns];
 			let window = Window::new(&mut all, columns);
-			product(instructions, Rows::new(&x, inner), rows, inner, right, columns, window, false);
+			product(
+				instructions,
+				Rows::new(&x, inner),
+				[rows, inner, columns],
+				right,
+				window,
+				false,
+			);
 			for row in 0..rows {
 				let mut alone = vec![0.0; columns];
 				let (window, left) =
 					(Window::new(&mut alone, columns), Rows::new(&x[row * inner..], inner));
-				product(instructions, left, 1, inner, right, columns, window, false);
+				product(instructions, left, [1, inner, columns], right, window, false);
 				assert_eq!(alone, all[row * columns..(row + 1) * columns], "{instructions:?}");
 			}
 		}

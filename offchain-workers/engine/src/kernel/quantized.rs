@@ -1,22 +1,25 @@
 //! Weights that stay in memory as quantised files hold them: 4 or 8 bits each and a scale for every 32.
 //!
 //! A product unpacks a few thousand of them into the innermost cache, multiplies all rows with these,
-//! and goes on. What it adds up, and in which order, is what it would be with unpacked weights, to the
-//! bit ([`Block`] says why).
+//! and goes on; for a single row they go from registers to the sums at once. What it adds up, and in
+//! which order, is what it would be with unpacked weights, to the bit ([`Block`] says why).
 
 use super::{
 	instructions::for_each_instruction_set,
 	matrix::columns_of,
-	multiply_add,
+	multiply_add, prefetch_address,
 	product::{product_fetching, Rows, Window, TILE_COLUMNS},
 	Instructions,
 };
 use crate::quantization::{Block, BLOCK};
+use std::ptr;
 
 /// Blocks of each column that are unpacked at a time: 16 KiB together.
 const BLOCKS_AT_A_TIME: usize = 4;
 /// Numbers of scratch memory that a product needs.
 pub(crate) const SCRATCH: usize = BLOCKS_AT_A_TIME * BLOCK * TILE_COLUMNS;
+/// How far ahead of the sums memory is fetched: a page, at whose end the CPU stops by itself.
+const LINES_AHEAD: usize = 4_096 / size_of::<Line>();
 /// Bits of one word of a panel.
 const WORD: u32 = 32;
 
@@ -88,6 +91,13 @@ impl QuantizedPanels {
 		scratch: &mut [f32],
 	) {
 		let columns = columns_of(self.output, panel);
+		if rows == 1 {
+			// The lines of the panels behind it are not reached: the row ends before.
+			let (x, lines) = (x.row(0, self.input), self.panel(panel, 0));
+			assert_eq!(x.len(), self.input, "a row that is there");
+			let sums = multiply_row(instructions, x, lines, self.bits);
+			return out.row(0, columns).copy_from_slice(sums.split_at(columns).0);
+		}
 		for first in (0..self.blocks()).step_by(BLOCKS_AT_A_TIME) {
 			let count = BLOCKS_AT_A_TIME.min(self.blocks() - first);
 			let lines = self.panel(panel, first);
@@ -150,14 +160,64 @@ fn unpack_bits<const FUSED: bool, const BITS: u32>(lines: &[Line], out: &mut [f3
 			for (out, shift) in out.iter_mut().zip((0..WORD).step_by(BITS as usize)) {
 				let columns = line.0.iter().zip(&scales.0).zip(&minimums.0);
 				for (out, ((word, scale), minimum)) in out.iter_mut().zip(columns) {
-					// Signed, because not every instruction set turns unsigned numbers into floats.
-					let quant = (word >> shift & ((1 << BITS) - 1)) as i32 as f32;
-					let (scale, minimum) = (f32::from_bits(*scale), f32::from_bits(*minimum));
-					*out = multiply_add::<FUSED>(scale, quant, minimum);
+					*out = weight::<FUSED, BITS>(*word, shift, *scale, *minimum);
 				}
 			}
 		}
 	}
+}
+
+for_each_instruction_set! {
+	/// `x · W` for one row and the columns of a panel, whose weights are unpacked in registers.
+	fn multiply_row = multiply_row_body(x: &[f32], lines: &[Line], bits: u32) -> [f32; TILE_COLUMNS]
+}
+
+#[inline(always)]
+fn multiply_row_body<const FUSED: bool>(
+	x: &[f32],
+	lines: &[Line],
+	bits: u32,
+) -> [f32; TILE_COLUMNS] {
+	match bits {
+		4 => multiply_row_bits::<FUSED, 4>(x, lines),
+		_ => multiply_row_bits::<FUSED, 8>(x, lines),
+	}
+}
+
+#[inline(always)]
+fn multiply_row_bits<const FUSED: bool, const BITS: u32>(
+	x: &[f32],
+	lines: &[Line],
+) -> [f32; TILE_COLUMNS] {
+	let mut sums = [0.0; TILE_COLUMNS];
+	let per_line = (WORD / BITS) as usize;
+	for (lines, x) in lines.chunks_exact(2 + BLOCK / per_line).zip(x.chunks_exact(BLOCK)) {
+		let [scales, minimums, lines @ ..] = lines else { continue };
+		for (line, x) in lines.iter().zip(x.chunks_exact(per_line)) {
+			prefetch_address(ptr::from_ref(line).wrapping_add(LINES_AHEAD));
+			for (x, shift) in x.iter().zip((0..WORD).step_by(BITS as usize)) {
+				let columns = line.0.iter().zip(&scales.0).zip(&minimums.0);
+				for (sum, ((word, scale), minimum)) in sums.iter_mut().zip(columns) {
+					let weight = weight::<FUSED, BITS>(*word, shift, *scale, *minimum);
+					*sum = multiply_add::<FUSED>(*x, weight, *sum);
+				}
+			}
+		}
+	}
+	sums
+}
+
+/// The weight that stands at `shift` in a word.
+#[inline(always)]
+fn weight<const FUSED: bool, const BITS: u32>(
+	word: u32,
+	shift: u32,
+	scale: u32,
+	minimum: u32,
+) -> f32 {
+	// Signed, because not every instruction set turns unsigned numbers into floats.
+	let quant = (word >> shift & ((1 << BITS) - 1)) as i32 as f32;
+	multiply_add::<FUSED>(f32::from_bits(scale), quant, f32::from_bits(minimum))
 }
 
 #[cfg(test)]

@@ -239,7 +239,7 @@ impl Pass<'_> {
 			let Some((first, rows, adapter, group, column)) = tasks.get(task) else { return };
 			let columns = TILE_COLUMNS.min(group.width - column);
 			// Of many adapters none is in the CPU's cache: fetch what this thread takes next.
-			let ahead = tasks.get(task + self.team.threads());
+			let ahead = tasks.get(task + 1);
 			let ahead = ahead.map_or(ptr::null(), |(_, _, adapter, group, column)| {
 				adapter.a(group).columns_from(*column).address()
 			});

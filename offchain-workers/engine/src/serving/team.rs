@@ -26,25 +26,22 @@ impl Team {
 		Ok(Self { pool, scratch })
 	}
 
-	pub(crate) fn threads(&self) -> usize {
-		self.scratch.len()
-	}
-
 	/// Runs a whole step on one of the threads, where handing out tasks is cheap.
 	pub(crate) fn run<T: Send>(&self, step: impl FnOnce() -> T + Send) -> T {
 		self.pool.install(step)
 	}
 
-	/// Does `tasks` tasks, numbered from 0, in any order on any thread, and waits for all. Each
-	/// call gets scratch memory of at least `scratch` numbers with anything in it, which begins where
-	/// a line of the CPU's cache does.
+	/// Does `tasks` tasks, numbered from 0, in any order on any thread, and waits for all. Mostly a
+	/// thread goes on with the one after its last, for which memory can be fetched ahead. Each call
+	/// gets scratch memory of at least `scratch` numbers with anything in it, which begins where a line
+	/// of the CPU's cache does.
 	pub(crate) fn each(
 		&self,
 		tasks: usize,
 		scratch: usize,
 		task: impl Fn(usize, &mut [f32]) + Sync,
 	) {
-		let next = AtomicUsize::new(0);
+		let (next, threads) = (AtomicUsize::new(0), self.scratch.len());
 		let work = |thread: usize| {
 			let Some(memory) = self.scratch.get(thread) else { return };
 			let mut memory = memory.lock().unwrap_or_else(PoisonError::into_inner);
@@ -54,14 +51,16 @@ impl Team {
 			let aligned = memory.as_ptr().align_offset(size_of::<[f32; LANES]>());
 			let memory = memory.get_mut(aligned..).unwrap_or_default();
 			loop {
-				let index = next.fetch_add(1, Ordering::Relaxed);
-				if index >= tasks {
-					return;
-				}
-				task(index, memory);
+				// Fewer the fewer are left, so that all threads end at about the same time.
+				let share = |next: usize| ((tasks - next) / (2 * threads)).max(1);
+				let taken = next.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |next| {
+					(next < tasks).then(|| next + share(next))
+				});
+				let Ok(first) = taken else { return };
+				(first..first + share(first)).for_each(|index| task(index, memory));
 			}
 		};
-		if tasks <= 1 || self.scratch.len() == 1 {
+		if tasks <= 1 || threads == 1 {
 			work(self.pool.current_thread_index().unwrap_or(0));
 		} else {
 			self.pool.broadcast(|thread| work(thread.index()));

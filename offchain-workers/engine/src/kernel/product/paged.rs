@@ -77,7 +77,7 @@ pub(crate) fn scores(
 	for (index, page) in pages.iter().enumerate() {
 		let keys = Rows::new(page, LANES);
 		let out = out.at(0, index * LANES);
-		product(instructions, queries, rows, inner, keys, LANES, out, false);
+		product(instructions, queries, [rows, inner, LANES], keys, out, false);
 	}
 }
 
@@ -124,16 +124,10 @@ pub(crate) fn mix(
 		let first = index * LANES;
 		let some = LANES.min(tokens.saturating_sub(first));
 		for column in (0..width).step_by(TILE_COLUMNS) {
-			product(
-				instructions,
-				Rows::new(weights.values.get(first..).unwrap_or_default(), weights.stride),
-				rows,
-				some,
-				Rows::new(page.get(column..).unwrap_or_default(), width),
-				TILE_COLUMNS.min(width - column),
-				out.at(0, column),
-				index > 0,
-			);
+			let (x, values) = (weights.columns_from(first), Rows::new(page, width));
+			let (sides, b) =
+				([rows, some, TILE_COLUMNS.min(width - column)], values.columns_from(column));
+			product(instructions, x, sides, b, out.at(0, column), index > 0);
 		}
 	}
 }
@@ -163,7 +157,7 @@ mod tests {
 				for (index, page) in pages.iter().enumerate() {
 					let window = Window::new(&mut expected, LANES);
 					let (left, right) = (Rows::new(&queries, inner), Rows::new(page, LANES));
-					product(instructions, left, rows, inner, right, LANES, window, false);
+					product(instructions, left, [rows, inner, LANES], right, window, false);
 					for row in 0..rows {
 						let start = row * stride + index * LANES;
 						let expected = &expected[row * LANES..(row + 1) * LANES];
@@ -191,7 +185,7 @@ mod tests {
 				for column in (0..width).step_by(16) {
 					let window = Window::new(&mut expected, width).at(0, column);
 					let right = Rows::new(&values[column..], width);
-					product(instructions, left, rows, tokens, right, 16, window, false);
+					product(instructions, left, [rows, tokens, 16], right, window, false);
 				}
 				assert_eq!(found, expected, "{instructions:?}");
 			}

@@ -374,14 +374,16 @@ fn packed(
 }
 
 /// From the disk to the first token of a short prompt, beside the first token of the same prompt with
-/// an adapter that is resident. `what` are the layers that the adapters of rank 16 are on.
+/// an adapter that is resident. There is room for few adapters, so that another one goes for each that
+/// comes. `what` are the layers that the adapters of rank 16 are on.
 fn load_to_first_token(
 	model: &Arc<ServingModel>,
 	threads: usize,
 	what: &str,
 	targets: &[TargetModule],
 ) -> Outcome<()> {
-	const ADAPTERS: usize = 15;
+	const ADAPTERS: usize = 24;
+	const ROOM: usize = 4;
 	let folder = std::env::temp_dir().join(format!("openledger-benchmark-{}", std::process::id()));
 	let store = Store::open(&folder)?;
 	let adapter = adapter(model.config(), 16, targets)?;
@@ -399,7 +401,8 @@ fn load_to_first_token(
 		keys.push(AdapterKey(store.put(&bytes)?.0));
 	}
 	let stored = Arc::new(Stored(store, model.clone()));
-	let options = ServiceOptions { threads, cache_tokens: 4_096, ..ServiceOptions::default() };
+	let mut options = ServiceOptions { threads, cache_tokens: 4_096, ..ServiceOptions::default() };
+	options.adapters.max_resident = ROOM;
 	let service = Service::start(model.clone(), stored, options)?;
 	let (mut cold, mut warm) = (Vec::new(), Vec::new());
 	for (number, key) in keys.into_iter().enumerate() {

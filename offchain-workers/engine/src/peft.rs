@@ -84,14 +84,6 @@ pub enum PeftError {
 	Device(String),
 }
 
-impl MatrixPlace {
-	/// PEFT's name of the matrix.
-	fn tensor_name(&self) -> String {
-		let Self { layer, target, half } = self;
-		format!("base_model.model.{}.lora_{half:?}.weight", target.path(*layer))
-	}
-}
-
 impl Adapter {
 	/// Reads a PEFT directory for a model of these dimensions.
 	pub fn read_directory(
@@ -190,6 +182,17 @@ pub(crate) enum Half {
 	B,
 }
 
+impl MatrixPlace {
+	/// PEFT's name of the matrix.
+	fn tensor_name(&self) -> String {
+		let half = match self.half {
+			Half::A => 'A',
+			Half::B => 'B',
+		};
+		format!("base_model.model.{}.lora_{half}.weight", self.target.path(self.layer))
+	}
+}
+
 /// An adapter's file with exactly the matrices that its configuration asks for, in the shapes that fit a
 /// model.
 pub(crate) struct AdapterFile<R> {
@@ -255,8 +258,8 @@ impl<R: Read> AdapterFile<R> {
 			if let Some(place) = places.get(name) {
 				take(*place, values);
 			}
-			Ok(())
-		})
+		})?;
+		Ok(())
 	}
 
 	/// Reads all of it onto the CPU's device.

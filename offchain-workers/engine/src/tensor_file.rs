@@ -120,16 +120,16 @@ impl<R: Read> TensorFile<R> {
 	/// For a file of which nothing was read but its header.
 	///
 	/// # Errors
-	/// Those of [`read`](Self::read), and what `take` gives.
-	pub(crate) fn read_all<E: From<TensorFileError>>(
+	/// Those of [`read`](Self::read).
+	pub(crate) fn read_all(
 		mut self,
-		mut take: impl FnMut(&str, &[f32]) -> Result<(), E>,
-	) -> Result<(), E> {
+		mut take: impl FnMut(&str, &[f32]),
+	) -> Result<(), TensorFileError> {
 		let mut bytes = Vec::new();
 		// Each begins where the one before it ends: the header was checked for that.
 		for name in self.metadata.offset_keys() {
 			let Some(info) = self.metadata.info(&name) else { continue };
-			take(&name, &read_values(&mut self.reader, &name, info, &mut bytes)?)?;
+			take(&name, &read_values(&mut self.reader, &name, info, &mut bytes)?);
 		}
 		Ok(())
 	}

@@ -251,7 +251,7 @@ impl<R: Read> AdapterFile<R> {
 	/// Reads all matrices, in the order of the file.
 	pub(crate) fn read_all(
 		self,
-		mut take: impl FnMut(MatrixPlace, &[f32]),
+		mut take: impl FnMut(MatrixPlace, &mut [f32]),
 	) -> Result<(), PeftError> {
 		let places = self.places;
 		self.file.read_all(|name, values| {

@@ -123,13 +123,14 @@ impl<R: Read> TensorFile<R> {
 	/// Those of [`read`](Self::read).
 	pub(crate) fn read_all(
 		mut self,
-		mut take: impl FnMut(&str, &[f32]),
+		mut take: impl FnMut(&str, &mut [f32]),
 	) -> Result<(), TensorFileError> {
-		let mut bytes = Vec::new();
+		let mut values = Vec::new();
 		// Each begins where the one before it ends: the header was checked for that.
 		for name in self.metadata.offset_keys() {
 			let Some(info) = self.metadata.info(&name) else { continue };
-			take(&name, &read_values(&mut self.reader, &name, info, &mut bytes)?);
+			read_values(&mut self.reader, &name, info, &mut values)?;
+			take(&name, &mut values);
 		}
 		Ok(())
 	}
@@ -144,40 +145,50 @@ impl<R: Read + Seek> TensorFile<R> {
 	pub fn read(&mut self, name: &str) -> Result<Option<Vec<f32>>, TensorFileError> {
 		let Some(info) = self.metadata.info(name) else { return Ok(None) };
 		self.reader.seek(SeekFrom::Start(self.data_start + info.data_offsets.0 as u64))?;
-		read_values(&mut self.reader, name, info, &mut Vec::new()).map(Some)
+		let mut values = Vec::new();
+		read_values(&mut self.reader, name, info, &mut values)?;
+		Ok(Some(values))
 	}
 }
 
-/// Reads the values of the tensor that comes next. `bytes` is memory to read into.
+/// Reads the values of the tensor that comes next, into memory that may have been used before.
 fn read_values(
 	reader: &mut impl Read,
 	name: &str,
 	info: &TensorInfo,
-	bytes: &mut Vec<u8>,
-) -> Result<Vec<f32>, TensorFileError> {
-	let format = match info.dtype {
-		Dtype::F32 => NumberFormat::F32,
-		Dtype::F16 => NumberFormat::F16,
-		Dtype::BF16 => NumberFormat::Bf16,
+	values: &mut Vec<f32>,
+) -> Result<(), TensorFileError> {
+	// Offsets lie within the file and fit the shape, checked when it was opened.
+	let (start, end) = info.data_offsets;
+	let mut decoded = |format: NumberFormat| -> io::Result<_> {
+		let mut bytes = vec![0; end - start];
+		reader.read_exact(&mut bytes)?;
+		Ok(format.decode(&bytes).into_values())
+	};
+	match info.dtype {
+		Dtype::F32 => {
+			values.resize((end - start) / size_of::<f32>(), 0.0);
+			reader.read_exact(bytemuck::cast_slice_mut(values))?;
+			// Nothing, unless this CPU has the highest byte first.
+			let number = |value: &mut f32| *value = f32::from_le_bytes(value.to_ne_bytes());
+			values.iter_mut().for_each(number);
+		},
+		Dtype::F16 => *values = decoded(NumberFormat::F16)?,
+		Dtype::BF16 => *values = decoded(NumberFormat::Bf16)?,
 		other => {
 			return Err(TensorFileError::UnsupportedDtype {
 				name: name.into(),
 				dtype: format!("{other:?}"),
 			})
 		},
-	};
-	let (start, end) = info.data_offsets;
-	// Offsets lie within the file, checked when it was opened.
-	bytes.resize(end - start, 0);
-	reader.read_exact(bytes)?;
-	let values = format.decode(bytes).into_values();
+	}
 	// The largest magnitude, by its bits: without an early end the compiler can vectorise it.
 	let magnitude = |value: &f32| value.to_bits() & 0x7FFF_FFFF;
 	let largest = values.iter().map(magnitude).fold(0, u32::max);
 	if largest >= f32::INFINITY.to_bits() {
 		return Err(TensorFileError::NonFinite(name.into()));
 	}
-	Ok(values)
+	Ok(())
 }
 
 /// A tensor to be written.

@@ -15,6 +15,8 @@
 //!
 //! - A blob that is returned has the hash that was asked for. Every read hashes the bytes; a damaged
 //!   blob is an error and leaves for the quarantine, so that the next put or fetch brings it back.
+//!   Where blobs are read again and again ([`Store::get_with`]), a second hash that is faster stands for
+//!   the first from the time on when both were computed of the same bytes.
 //! - A blob is there as a whole or not at all, whatever happens to the process, the disk or the power
 //!   in between: it is written and flushed under another name, renamed, and the folder flushed.
 //! - Nothing outside the folder is touched: links in place of blobs or folders are refused. Folders
@@ -32,6 +34,7 @@
 
 mod error;
 mod folder;
+mod known;
 mod list;
 mod reader;
 mod source;

@@ -4,96 +4,104 @@ use crate::store::PIECE_BYTES;
 use openledger_primitives::{content, H256};
 use std::{
 	fs::File,
-	io::{self, ErrorKind, Read},
+	io::{self, Read},
 	mem,
 	panic::resume_unwind,
-	sync::mpsc::{channel, sync_channel, Receiver, SyncSender},
+	sync::mpsc::{channel, sync_channel, Receiver, Sender},
 	thread,
 };
 
-/// Pieces that may wait to be hashed.
+/// Pieces that may wait to be used.
 const WAITING: usize = 8;
 
-/// The bytes of a blob, each once, in their order. Another thread hashes what is read.
+/// The bytes of a blob, each once, in their order, as another thread reads and hashes them.
 #[derive(Debug)]
-pub struct BlobReader<'f> {
-	file: &'f File,
+pub struct BlobReader {
 	length: u64,
-	/// What was read and is not being hashed yet.
 	piece: Vec<u8>,
-	to_hash: SyncSender<Vec<u8>>,
-	/// Pieces that were hashed, to be used again.
-	hashed: Receiver<Vec<u8>>,
-	/// Why reading failed. Whoever reads hears of it too, but makes what it likes of that.
-	failed: Option<io::Error>,
+	/// Bytes of the piece that were given.
+	given: usize,
+	pieces: Receiver<Vec<u8>>,
+	/// Pieces of which all was given, to be filled again.
+	empty: Sender<Vec<u8>>,
+	/// By what the blob is to be known again, when it is not yet.
+	hasher: Option<blake3::Hasher>,
 }
 
-impl BlobReader<'_> {
+impl BlobReader {
 	/// Bytes that the blob had when it was opened.
 	pub fn length(&self) -> u64 {
 		self.length
 	}
-
-	fn hash_piece(&mut self) {
-		let mut next = self.hashed.try_recv().unwrap_or_default();
-		next.clear();
-		// The other thread takes pieces for as long as this end is there.
-		let _ = self.to_hash.send(mem::replace(&mut self.piece, next));
-	}
 }
 
-impl Read for BlobReader<'_> {
+impl Read for BlobReader {
 	fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-		let some = buffer.len().min(PIECE_BYTES);
-		let read = buffer.get_mut(..some).map_or(Ok(0), |some| self.file.read(some));
-		match read {
-			Ok(count) => {
-				self.piece.extend_from_slice(buffer.get(..count).unwrap_or_default());
-				if self.piece.len() >= PIECE_BYTES {
-					self.hash_piece();
-				}
-				Ok(count)
-			},
-			Err(error) if error.kind() == ErrorKind::Interrupted => Err(error),
-			Err(error) => {
-				let kind = error.kind();
-				self.failed = Some(error);
-				Err(kind.into())
-			},
+		if self.given == self.piece.len() {
+			// After the last none comes, nor after an error, of which the other thread tells.
+			let Ok(piece) = self.pieces.recv() else { return Ok(0) };
+			if let Some(hasher) = &mut self.hasher {
+				hasher.update(&piece);
+			}
+			let _ = self.empty.send(mem::replace(&mut self.piece, piece));
+			self.given = 0;
 		}
+		let count = self.piece.get(self.given..).unwrap_or_default().read(buffer)?;
+		self.given += count;
+		Ok(count)
 	}
 }
 
-/// What `work` makes of a file that is at its beginning, and the hash of all of it, also of what
-/// `work` leaves unread.
-pub(crate) fn read_and_hash<T>(
+/// What `work` makes of a file that is at its beginning, and by what the file's bytes are known again.
+/// `None` unless all of them, also what `work` leaves unread, have the hash that they should have: the
+/// one by which they are `known`, or else their name.
+pub(crate) fn read_and_verify<T>(
 	file: &File,
-	work: impl FnOnce(&mut BlobReader<'_>) -> T,
-) -> io::Result<(T, H256)> {
+	name: H256,
+	known: Option<blake3::Hash>,
+	work: impl FnOnce(&mut BlobReader) -> T,
+) -> io::Result<Option<(T, blake3::Hash)>> {
 	let length = file.metadata()?.len();
-	let (to_hash, pieces) = sync_channel::<Vec<u8>>(WAITING);
-	let (done, hashed) = channel();
-	thread::scope(|scope| {
-		let hashing =
-			thread::Builder::new().name("hashing".into()).spawn_scoped(scope, move || {
-				let mut hasher = content::content_hasher();
-				for piece in pieces {
-					hasher.update(&piece);
-					// At the end nobody uses them again.
-					let _ = done.send(piece);
-				}
-				hasher.finish()
-			})?;
-		let mut reader =
-			BlobReader { file, length, piece: Vec::new(), to_hash, hashed, failed: None };
-		let made = work(&mut reader);
-		let rest = io::copy(&mut reader, &mut io::sink());
-		if let Some(error) = reader.failed {
-			return Err(error);
+	let (filled, pieces) = sync_channel(WAITING);
+	let (empty, used) = channel::<Vec<u8>>();
+	let each_piece = move |hash: &mut dyn FnMut(&[u8])| -> io::Result<()> {
+		loop {
+			let mut piece = used.try_recv().unwrap_or_default();
+			piece.clear();
+			piece.reserve(PIECE_BYTES);
+			if file.take(PIECE_BYTES as u64).read_to_end(&mut piece)? == 0 {
+				return Ok(());
+			}
+			hash(&piece);
+			// The other end is gone only when `work` has panicked.
+			let _ = filled.send(piece);
 		}
-		rest?;
-		reader.hash_piece();
-		drop(reader.to_hash);
-		Ok((made, hashing.join().unwrap_or_else(|panic| resume_unwind(panic))))
+	};
+	let verify = move || -> io::Result<bool> {
+		Ok(match known {
+			Some(known) => {
+				let mut hasher = blake3::Hasher::new();
+				each_piece(&mut |piece| {
+					hasher.update(piece);
+				})?;
+				hasher.finalize() == known
+			},
+			None => {
+				let mut hasher = content::content_hasher();
+				each_piece(&mut |piece| hasher.update(piece))?;
+				hasher.finish() == name
+			},
+		})
+	};
+	thread::scope(|scope| {
+		let verifying =
+			thread::Builder::new().name("hashing".into()).spawn_scoped(scope, verify)?;
+		let hasher = known.is_none().then(blake3::Hasher::new);
+		let mut reader = BlobReader { length, piece: Vec::new(), given: 0, pieces, empty, hasher };
+		let made = work(&mut reader);
+		io::copy(&mut reader, &mut io::sink())?;
+		let intact = verifying.join().unwrap_or_else(|panic| resume_unwind(panic))?;
+		let hash = known.or(reader.hasher.map(|hasher| hasher.finalize()));
+		Ok(hash.filter(|_| intact).map(|hash| (made, hash)))
 	})
 }

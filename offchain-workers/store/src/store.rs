@@ -1,6 +1,6 @@
 //! The store: put, get, remove.
 
-use crate::{folder, reader, BlobReader, BlobWriter, StoreError};
+use crate::{folder, known::Known, reader, BlobReader, BlobWriter, StoreError};
 use openledger_primitives::{content, H256};
 use std::{
 	fs::{self, File},
@@ -24,6 +24,7 @@ pub struct Store {
 	/// Held while a blob's name comes, goes or moves, so that a blob that was put again is not
 	/// taken for the damaged one that it replaces.
 	changing: Mutex<()>,
+	pub(crate) known: Known,
 	/// Keeps other processes out: they would take our blobs in the making for leftovers.
 	_lock: File,
 }
@@ -40,8 +41,13 @@ impl Store {
 		let root = folder.into();
 		folder::ensure(&root)?;
 		let lock = folder::lock(&root)?;
-		let store =
-			Self { root, max_blob_bytes: MAX_BLOB_BYTES, changing: Mutex::new(()), _lock: lock };
+		let store = Self {
+			root,
+			max_blob_bytes: MAX_BLOB_BYTES,
+			changing: Mutex::new(()),
+			known: Known::new(),
+			_lock: lock,
+		};
 		folder::ensure(&store.temporary())?;
 		folder::ensure(&store.quarantine())?;
 		folder::clear(&store.temporary())?;
@@ -126,8 +132,10 @@ impl Store {
 		Err(self.damaged(hash, &file))
 	}
 
-	/// What `work` makes of the bytes with this hash, while another thread verifies them: for work that
-	/// takes about as long as that. It must stand any bytes; what it made of others is not given.
+	/// What `work` makes of the bytes with this hash, while another thread reads and verifies them: for
+	/// work that takes about as long as that. It must stand any bytes; what it made of others is not
+	/// given. Bytes that this store took in or verified so before, since it was opened, are known again by
+	/// a hash that takes less time.
 	///
 	/// # Errors
 	///
@@ -135,13 +143,15 @@ impl Store {
 	pub fn get_with<T>(
 		&self,
 		hash: H256,
-		work: impl FnOnce(&mut BlobReader<'_>) -> T,
+		work: impl FnOnce(&mut BlobReader) -> T,
 	) -> Result<Option<T>, StoreError> {
 		let Some((file, path)) = self.open_blob(hash)? else { return Ok(None) };
-		match reader::read_and_hash(&file, work).map_err(|e| StoreError::at(&path, e))? {
-			(made, found) if found == hash => Ok(Some(made)),
-			_ => Err(self.damaged(hash, &file)),
-		}
+		let verified = reader::read_and_verify(&file, hash, self.known.get(hash), work);
+		let Some((made, known)) = verified.map_err(|e| StoreError::at(&path, e))? else {
+			return Err(self.damaged(hash, &file));
+		};
+		self.known.remember(hash, known);
+		Ok(Some(made))
 	}
 
 	/// The blob with this hash as an open file at its beginning, verified; `None` when it is not here.

@@ -12,6 +12,8 @@ pub struct BlobWriter<'s> {
 	store: &'s Store,
 	file: NamedTempFile,
 	hasher: Hasher,
+	/// By what the blob is known again.
+	other_hasher: blake3::Hasher,
 	bytes: u64,
 }
 
@@ -19,7 +21,8 @@ impl<'s> BlobWriter<'s> {
 	pub(crate) fn new(store: &'s Store) -> Result<Self, StoreError> {
 		let folder = store.temporary();
 		let file = NamedTempFile::new_in(&folder).map_err(|e| StoreError::at(&folder, e))?;
-		Ok(Self { store, file, hasher: content::content_hasher(), bytes: 0 })
+		let (hasher, other_hasher) = (content::content_hasher(), blake3::Hasher::new());
+		Ok(Self { store, file, hasher, other_hasher, bytes: 0 })
 	}
 
 	/// Takes in the bytes that follow.
@@ -35,6 +38,7 @@ impl<'s> BlobWriter<'s> {
 			return Err(StoreError::TooLarge { limit });
 		}
 		self.hasher.update(bytes);
+		self.other_hasher.update(bytes);
 		self.file.write_all(bytes).map_err(|e| StoreError::at(self.file.path(), e))
 	}
 
@@ -49,6 +53,7 @@ impl<'s> BlobWriter<'s> {
 		if let Some(expected) = expected.filter(|expected| *expected != found) {
 			return Err(StoreError::WrongHash { expected, found });
 		}
+		self.store.known.remember(found, self.other_hasher.finalize());
 		let (folder, path) = self.store.place_of(found);
 		self.file.as_file().sync_all().map_err(|e| StoreError::at(self.file.path(), e))?;
 		{

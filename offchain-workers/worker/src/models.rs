@@ -263,7 +263,7 @@ fn read_adapter(
 	config: &LlamaConfig,
 	precision: Precision,
 ) -> Result<(PackedAdapter, H256), Stopped> {
-	let pack = |blob: &mut BlobReader<'_>| {
+	let pack = |blob: &mut BlobReader| {
 		let length = blob.length();
 		PackedAdapter::from_reader(blob, length, config, precision)
 	};

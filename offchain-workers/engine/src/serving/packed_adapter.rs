@@ -7,7 +7,7 @@ use half::bf16;
 use crate::{
 	config::LlamaConfig,
 	kernel::{
-		matrix::Precision,
+		matrix::{round, Precision},
 		prefetch,
 		product::{product_fetching, transpose::transpose, Rows, Window},
 		Instructions,
@@ -103,7 +103,7 @@ impl PackedAdapter {
 		let (config, instructions) = (file.config.clone(), Instructions::detect());
 		let (groups, count) = lay_out(&config, model);
 		let width = groups.iter().flatten().map(|group| group.width).max().unwrap_or(0);
-		let (mut values, mut turned) = (Values::new(precision, count), Vec::new());
+		let mut values = Values::new(precision, count);
 		file.read_all(|place, matrix| {
 			let groups = groups.get(place.layer).into_iter().flatten();
 			let mut all = groups.flat_map(|group| group.expands.iter().map(move |it| (group, it)));
@@ -112,15 +112,14 @@ impl PackedAdapter {
 			};
 			let scale = config.scale(place.layer, place.target);
 			let &Expand { from, rank, columns, b, .. } = expand;
-			let (start, stride, [rows, columns], scale) = match place.half {
-				Half::A => (group.a + from, group.width, [group.input, rank], 1.0),
-				Half::B => (b, columns, [rank, columns], scale),
-			};
-			turned.resize(matrix.len(), 0.0);
-			let window = Window::new(&mut turned, columns);
-			transpose(instructions, Rows::new(matrix, rows), columns, rows, window);
-			for (row, numbers) in turned.chunks(columns).enumerate() {
-				values.write(start + row * stride, numbers, scale);
+			match place.half {
+				Half::A => {
+					values.write(instructions, matrix, group.input, group.a + from, group.width);
+				},
+				Half::B => {
+					matrix.iter_mut().for_each(|number| *number *= scale);
+					values.write(instructions, matrix, rank, b, columns);
+				},
 			}
 		})?;
 		Ok((Self { groups, values, width }, metadata))
@@ -185,18 +184,29 @@ impl Values {
 		}
 	}
 
-	/// Writes numbers times `scale` to where `start` is.
-	fn write(&mut self, start: usize, numbers: &[f32], scale: f32) {
-		let place = start..start + numbers.len();
+	/// Writes the transpose of a matrix whose rows have `length` numbers to where `start` is, with rows
+	/// that are `stride` apart.
+	fn write(
+		&mut self,
+		instructions: Instructions,
+		matrix: &[f32],
+		length: usize,
+		start: usize,
+		stride: usize,
+	) {
+		let (rows, height) = (Rows::new(matrix, length), matrix.len() / length.max(1));
 		match self {
 			Self::F32(values) => {
-				let values = values.get_mut(place).unwrap_or_default();
-				values.iter_mut().zip(numbers).for_each(|(value, number)| *value = number * scale);
+				let out = Window::new(values.get_mut(start..).unwrap_or_default(), stride);
+				transpose(instructions, rows, height, length, out);
 			},
 			Self::Bf16(values) => {
-				let values = values.get_mut(place).unwrap_or_default();
-				let rounded = numbers.iter().map(|number| bf16::from_f32(number * scale));
-				values.iter_mut().zip(rounded).for_each(|(value, number)| *value = number);
+				let mut turned = vec![0.0; matrix.len()];
+				transpose(instructions, rows, height, length, Window::new(&mut turned, height));
+				let out = values.get_mut(start..).unwrap_or_default().chunks_mut(stride.max(1));
+				for (numbers, out) in turned.chunks(height.max(1)).zip(out) {
+					round(instructions, numbers, out);
+				}
 			},
 		}
 	}

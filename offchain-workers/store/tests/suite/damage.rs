@@ -42,7 +42,7 @@ fn get_should_refuse_a_blob_when_it_is_damaged() {
 	}
 }
 
-fn read_all(blob: &mut BlobReader<'_>) -> Vec<u8> {
+fn read_all(blob: &mut BlobReader) -> Vec<u8> {
 	let mut bytes = Vec::new();
 	blob.read_to_end(&mut bytes).unwrap();
 	bytes
@@ -50,16 +50,28 @@ fn read_all(blob: &mut BlobReader<'_>) -> Vec<u8> {
 
 #[test]
 fn get_with_should_not_give_what_was_made_of_damaged_bytes() {
-	for damage in damages() {
-		// Whether all of the blob was looked at or nothing.
-		for work in [read_all, |_: &mut BlobReader<'_>| Vec::new()] {
-			let (_folder, store) = new_store();
+	// Whether all of the blob was looked at or nothing.
+	let works = [read_all, |_: &mut BlobReader| Vec::new()];
+	for (damage, work) in damages().into_iter().flat_map(|damage| works.map(|work| (damage, work)))
+	{
+		// Whether the store took the blob in itself, and how often it verified it before.
+		for (anew, reads) in [(false, 0), (false, 1), (true, 0), (true, 1), (true, 2)] {
+			let (_folder, mut store) = new_store();
 			let hash = store.put(BLOB).unwrap();
-			assert_eq!(store.get_with(hash, read_all).unwrap().unwrap(), BLOB);
-			assert!(store.get_with(hash, work).unwrap().is_some());
+			if anew {
+				let folder = store.folder().to_owned();
+				drop(store);
+				store = Store::open(folder).unwrap();
+			}
+			for _ in 0..reads {
+				assert!(store.get_with(hash, work).unwrap().is_some());
+			}
 			damage(&path_of(&store, hash));
 			assert_quarantined(&store, hash, store.get_with(hash, work).unwrap_err());
 			assert_eq!(store.get_with(hash, work).unwrap(), None);
+
+			store.put(BLOB).unwrap();
+			assert_eq!(store.get_with(hash, read_all).unwrap().unwrap(), BLOB);
 		}
 	}
 }
@@ -71,7 +83,7 @@ fn get_with_should_give_all_bytes_in_their_order() {
 	let blob: Vec<u8> = (0..3_000_001_u32).map(|index| (index / 251) as u8).collect();
 	let hash = store.put(&blob).unwrap();
 	for size in [1_000, 131_071, 131_072, 300_000, 4_000_000] {
-		let read = |reader: &mut BlobReader<'_>| {
+		let read = |reader: &mut BlobReader| {
 			assert_eq!(reader.length(), blob.len() as u64);
 			let (mut bytes, mut some) = (Vec::new(), vec![0; size]);
 			loop {

@@ -2,7 +2,10 @@
 
 use std::ops::Range;
 
+use half::bf16;
+
 use super::{
+	instructions::for_each_instruction_set,
 	product::{product, product_bf16, transpose::transpose, Rows, Window, TILE_COLUMNS},
 	quantized::QuantizedPanels,
 	Instructions,
@@ -247,6 +250,7 @@ impl PackedMatrix {
 /// Allocated once for the largest batch.
 #[derive(Debug)]
 pub(crate) struct Activations {
+	instructions: Instructions,
 	width: usize,
 	values: Vec<f32>,
 	pairs: Option<Vec<u32>>,
@@ -255,7 +259,8 @@ pub(crate) struct Activations {
 impl Activations {
 	pub(crate) fn new(tokens: usize, width: usize, precision: Precision) -> Self {
 		let pairs = (precision == Precision::Bf16).then(|| vec![0; tokens * width.div_ceil(2)]);
-		Self { width, values: vec![0.0; tokens * width], pairs }
+		let values = vec![0.0; tokens * width];
+		Self { instructions: Instructions::detect(), width, values, pairs }
 	}
 
 	/// The numbers, to be read.
@@ -270,6 +275,7 @@ impl Activations {
 	/// The numbers and their pairs, for threads that each write rows of their own.
 	pub(crate) fn windows(&mut self) -> ActivationsWindow {
 		ActivationsWindow {
+			instructions: self.instructions,
 			width: self.width,
 			values: Window::new(&mut self.values, self.width),
 			pairs: self.pairs.as_mut().map(|pairs| PairsWindow {
@@ -284,6 +290,7 @@ impl Activations {
 /// Rows of activations that several threads write, each its own rows or columns.
 #[derive(Clone, Copy)]
 pub(crate) struct ActivationsWindow {
+	instructions: Instructions,
 	width: usize,
 	values: Window,
 	pairs: Option<PairsWindow>,
@@ -325,11 +332,35 @@ impl ActivationsWindow {
 		// SAFETY: inside the slice that the window was made from; the columns belong to this thread.
 		let out = unsafe { std::slice::from_raw_parts_mut(pairs.pointer.add(start), count) };
 		let window = self.values.at(row, columns.start);
-		let numbers = window.read(0, columns.len());
-		for (pair, numbers) in out.iter_mut().zip(numbers.chunks(2)) {
-			let number = |index| numbers.get(index).copied().unwrap_or_default();
-			*pair = pair_of_bf16(number(0), number(1));
-		}
+		round_to_pairs(self.instructions, window.read(0, columns.len()), out);
+	}
+}
+
+for_each_instruction_set! {
+	/// Rounds numbers to bf16, each two to a pair; a last one alone gets a zero.
+	fn round_to_pairs = round_to_pairs_body(numbers: &[f32], pairs: &mut [u32])
+}
+
+#[inline(always)]
+fn round_to_pairs_body<const FUSED: bool>(numbers: &[f32], pairs: &mut [u32]) {
+	let (both, last) = numbers.as_chunks();
+	for (pair, &[first, second]) in pairs.iter_mut().zip(both) {
+		*pair = pair_of_bf16(first, second);
+	}
+	if let (Some(pair), [last]) = (pairs.get_mut(both.len()), last) {
+		*pair = pair_of_bf16(*last, 0.0);
+	}
+}
+
+for_each_instruction_set! {
+	/// Rounds numbers to bf16, to the beginning of `out`.
+	pub(crate) fn round = round_body(numbers: &[f32], out: &mut [bf16])
+}
+
+#[inline(always)]
+fn round_body<const FUSED: bool>(numbers: &[f32], out: &mut [bf16]) {
+	for (out, number) in out.iter_mut().zip(numbers) {
+		*out = bf16::from_bits((round_to_bf16(*number) >> 16) as u16);
 	}
 }
 
@@ -354,7 +385,6 @@ fn round_to_bf16(number: f32) -> u32 {
 #[cfg(test)]
 mod tests {
 	use super::*;
-	use half::bf16;
 	use proptest::prelude::*;
 
 	#[test]
@@ -394,14 +424,21 @@ mod tests {
 
 	proptest! {
 		#[test]
-		fn pair_should_round_like_the_half_crate(first: f32, second: f32) {
-			let pair = pair_of_bf16(first, second);
-			for (number, bits) in [(first, pair as u16), (second, (pair >> 16) as u16)] {
-				let expected = bf16::from_f32(number);
-				if number.is_nan() {
-					prop_assert!(bf16::from_bits(bits).is_nan());
-				} else {
-					prop_assert_eq!(bits, expected.to_bits());
+		fn rounding_should_be_that_of_the_half_crate(
+			numbers in proptest::collection::vec(proptest::num::f32::ANY, 0..80),
+		) {
+			for instructions in Instructions::available() {
+				let mut pairs = vec![1; numbers.len().div_ceil(2)];
+				round_to_pairs(instructions, &numbers, &mut pairs);
+				let halves = pairs.iter().flat_map(|pair| [*pair as u16, (pair >> 16) as u16]);
+				let mut rounded = vec![bf16::ZERO; numbers.len() + 1];
+				round(instructions, &numbers, &mut rounded);
+				let both = halves.zip(&rounded);
+				for (number, (half, rounded)) in numbers.iter().chain([&0.0]).zip(both) {
+					let expected = bf16::from_f32(*number);
+					prop_assert_eq!(half, rounded.to_bits());
+					prop_assert_eq!(rounded.is_nan(), number.is_nan());
+					prop_assert!(number.is_nan() || *rounded == expected);
 				}
 			}
 		}

@@ -12,7 +12,8 @@ const BLOBS: NonZeroUsize = NonZeroUsize::MIN.saturating_add((1 << 14) - 1);
 
 /// Blobs whose bytes had the hash that names them, each with another hash of these bytes: BLAKE3, as
 /// hard to forge and computed in a quarter of the time. For blobs that are read again and again, as
-/// adapters are that do not all fit into memory.
+/// adapters are that do not all fit into memory. The longest unread are forgotten; nothing depends on
+/// that but time.
 #[derive(Debug)]
 pub(crate) struct Known(Mutex<LruCache<H256, blake3::Hash>>);
 

@@ -16,7 +16,7 @@ const WAITING: usize = 8;
 
 /// The bytes of a blob, each once, in their order, as another thread reads and hashes them.
 #[derive(Debug)]
-pub struct BlobReader {
+pub struct BlobReader<'h> {
 	length: u64,
 	piece: Vec<u8>,
 	/// Bytes of the piece that were given.
@@ -24,18 +24,19 @@ pub struct BlobReader {
 	pieces: Receiver<Vec<u8>>,
 	/// Pieces of which all was given, to be filled again.
 	empty: Sender<Vec<u8>>,
-	/// By what the blob is to be known again, when it is not yet.
-	hasher: Option<blake3::Hasher>,
+	/// By what the blob is to be known again, when it is not yet. Borrowed, so that two readers cannot
+	/// change places.
+	hasher: Option<&'h mut blake3::Hasher>,
 }
 
-impl BlobReader {
+impl BlobReader<'_> {
 	/// Bytes that the blob had when it was opened.
 	pub fn length(&self) -> u64 {
 		self.length
 	}
 }
 
-impl Read for BlobReader {
+impl Read for BlobReader<'_> {
 	fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
 		if self.given == self.piece.len() {
 			// After the last none comes, nor after an error, of which the other thread tells.
@@ -59,7 +60,7 @@ pub(crate) fn read_and_verify<T>(
 	file: &File,
 	name: H256,
 	known: Option<blake3::Hash>,
-	work: impl FnOnce(&mut BlobReader) -> T,
+	work: impl FnOnce(&mut BlobReader<'_>) -> T,
 ) -> io::Result<Option<(T, blake3::Hash)>> {
 	let length = file.metadata()?.len();
 	let (filled, pieces) = sync_channel(WAITING);
@@ -73,8 +74,10 @@ pub(crate) fn read_and_verify<T>(
 				return Ok(());
 			}
 			hash(&piece);
-			// The other end is gone only when `work` has panicked.
-			let _ = filled.send(piece);
+			if filled.send(piece).is_err() {
+				// The other end is gone only when `work` has panicked.
+				return Ok(());
+			}
 		}
 	};
 	let verify = move || -> io::Result<bool> {
@@ -96,12 +99,13 @@ pub(crate) fn read_and_verify<T>(
 	thread::scope(|scope| {
 		let verifying =
 			thread::Builder::new().name("hashing".into()).spawn_scoped(scope, verify)?;
-		let hasher = known.is_none().then(blake3::Hasher::new);
+		let mut other = blake3::Hasher::new();
+		let hasher = known.is_none().then_some(&mut other);
 		let mut reader = BlobReader { length, piece: Vec::new(), given: 0, pieces, empty, hasher };
 		let made = work(&mut reader);
 		io::copy(&mut reader, &mut io::sink())?;
 		let intact = verifying.join().unwrap_or_else(|panic| resume_unwind(panic))?;
-		let hash = known.or(reader.hasher.map(|hasher| hasher.finalize()));
-		Ok(hash.filter(|_| intact).map(|hash| (made, hash)))
+		let hash = known.unwrap_or_else(|| other.finalize());
+		Ok(intact.then_some((made, hash)))
 	})
 }

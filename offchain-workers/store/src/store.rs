@@ -83,6 +83,7 @@ impl Store {
 		}
 		let hash = content::content_hash(bytes);
 		if self.holds_intact(hash)? {
+			self.known.remember(hash, blake3::hash(bytes));
 			return Ok(hash);
 		}
 		let mut writer = self.writer()?;
@@ -143,7 +144,7 @@ impl Store {
 	pub fn get_with<T>(
 		&self,
 		hash: H256,
-		work: impl FnOnce(&mut BlobReader) -> T,
+		work: impl FnOnce(&mut BlobReader<'_>) -> T,
 	) -> Result<Option<T>, StoreError> {
 		let Some((file, path)) = self.open_blob(hash)? else { return Ok(None) };
 		let verified = reader::read_and_verify(&file, hash, self.known.get(hash), work);

@@ -42,7 +42,7 @@ fn get_should_refuse_a_blob_when_it_is_damaged() {
 	}
 }
 
-fn read_all(blob: &mut BlobReader) -> Vec<u8> {
+fn read_all(blob: &mut BlobReader<'_>) -> Vec<u8> {
 	let mut bytes = Vec::new();
 	blob.read_to_end(&mut bytes).unwrap();
 	bytes
@@ -51,7 +51,7 @@ fn read_all(blob: &mut BlobReader) -> Vec<u8> {
 #[test]
 fn get_with_should_not_give_what_was_made_of_damaged_bytes() {
 	// Whether all of the blob was looked at or nothing.
-	let works = [read_all, |_: &mut BlobReader| Vec::new()];
+	let works = [read_all, |_: &mut BlobReader<'_>| Vec::new()];
 	for (damage, work) in damages().into_iter().flat_map(|damage| works.map(|work| (damage, work)))
 	{
 		// Whether the store took the blob in itself, and how often it verified it before.
@@ -83,7 +83,7 @@ fn get_with_should_give_all_bytes_in_their_order() {
 	let blob: Vec<u8> = (0..3_000_001_u32).map(|index| (index / 251) as u8).collect();
 	let hash = store.put(&blob).unwrap();
 	for size in [1_000, 131_071, 131_072, 300_000, 4_000_000] {
-		let read = |reader: &mut BlobReader| {
+		let read = |reader: &mut BlobReader<'_>| {
 			assert_eq!(reader.length(), blob.len() as u64);
 			let (mut bytes, mut some) = (Vec::new(), vec![0; size]);
 			loop {

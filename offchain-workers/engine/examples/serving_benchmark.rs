@@ -31,7 +31,7 @@ use openledger_engine::{
 		Precision, Request, Service, ServiceOptions, ServingModel, ServingOptions, Tenant,
 	},
 	tiny::random_adapter,
-	Adapter, LlamaConfig, LoraConfig, TargetModule,
+	Adapter, LlamaConfig, LoraConfig, Sampling, TargetModule,
 };
 use openledger_primitives::H256;
 use openledger_store::Store;
@@ -56,6 +56,10 @@ const ANSWER: usize = 32;
 const CACHE_TOKENS: usize = 4_096;
 /// How often two populations of adapters take turns.
 const ROUNDS: usize = 24;
+/// How often greedy answers and drawn ones take turns.
+const DRAWN_ROUNDS: usize = 12;
+/// As OpenAI's clients ask when they do not say otherwise.
+const DRAWN: Sampling = Sampling { temperature: 1.0, top_p: 1.0, seed: 1, request: 0 };
 
 struct Arguments {
 	model: PathBuf,
@@ -287,7 +291,7 @@ fn residency(model: &Arc<ServingModel>, arguments: &Arguments) -> Outcome<()> {
 			populations.reverse();
 		}
 		for (adapters, rates) in populations {
-			rates.push(throughput(&service, adapters, round)?);
+			rates.push(throughput(&service, adapters, Sampling::GREEDY, round)?);
 		}
 		ratios.extend(many.last().zip(few.last()).map(|(many, few)| many / few));
 	}
@@ -295,6 +299,7 @@ fn residency(model: &Arc<ServingModel>, arguments: &Arguments) -> Outcome<()> {
 	let all = format!("service, 32 clients, {} adapters", arguments.adapters);
 	emit(&all, "tokens/s", median(many));
 	emit("throughput kept", "ratio", median(ratios));
+	emit("drawn over greedy", "ratio", drawn_over_greedy(&service)?);
 	let config = model.config();
 	let cache = 2 * config.num_hidden_layers * config.key_value_size() * CACHE_TOKENS * 4;
 	let sum = (model.bytes() + cache + counts.adapter_bytes) as f64;
@@ -304,8 +309,27 @@ fn residency(model: &Arc<ServingModel>, arguments: &Arguments) -> Outcome<()> {
 	Ok(())
 }
 
+/// Throughput when tokens are drawn from the whole vocabulary, over that of greedy answers.
+fn drawn_over_greedy(service: &Service) -> Outcome<f64> {
+	let mut ratios = Vec::new();
+	for pair in 0..DRAWN_ROUNDS {
+		// Prompts of their own, so that neither finds in the cache what the other has read.
+		let rate = |sampling, turn| throughput(service, 5, sampling, ROUNDS + 2 * pair + turn);
+		ratios.push(match pair % 2 {
+			0 => rate(DRAWN, 0)? / rate(Sampling::GREEDY, 1)?,
+			_ => 1.0 / (rate(Sampling::GREEDY, 0)? / rate(DRAWN, 1)?),
+		});
+	}
+	Ok(median(ratios))
+}
+
 /// Tokens generated a second, prompts included in the time.
-fn throughput(service: &Service, adapters: usize, round: usize) -> Outcome<f64> {
+fn throughput(
+	service: &Service,
+	adapters: usize,
+	sampling: Sampling,
+	round: usize,
+) -> Outcome<f64> {
 	let begun = Instant::now();
 	let mut running: VecDeque<Receiver<bool>> = VecDeque::new();
 	for number in 0..REQUESTS {
@@ -317,6 +341,7 @@ fn throughput(service: &Service, adapters: usize, round: usize) -> Outcome<f64> 
 			Request::new(Tenant("bench".into()), distinct_prompt(round, number), ANSWER);
 		request.adapter = Some(key((draw * adapters as f64) as usize));
 		request.ignore_eos = true;
+		request.sampling = Sampling { request: number as u64, ..sampling };
 		let (sender, receiver) = channel();
 		service.submit(
 			request,

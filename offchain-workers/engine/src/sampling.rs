@@ -1,6 +1,9 @@
 //! Choosing the next token from a row of logits.
 
-use crate::random;
+use crate::{
+	kernel::{rowwise, Instructions},
+	random,
+};
 
 /// Largest temperature accepted; above a few the choice is as good as uniform.
 pub const MAX_TEMPERATURE: f32 = 100.0;
@@ -56,62 +59,109 @@ impl Sampling {
 		if self.temperature == 0.0 {
 			return Ok(best);
 		}
-		// Unnormalised probabilities, at most 1.
-		let temperature = f64::from(self.temperature);
-		let weight = |logit: f32| ((f64::from(logit) - f64::from(highest)) / temperature).exp();
-		let total: f64 = logits.iter().map(|logit| weight(*logit)).sum();
+		let weights = Weights { logits, highest, temperature: self.temperature };
 		let draw = random::uniform(self.seed, self.request, position);
-		let mut candidates: Vec<(u32, f64)> =
-			(0u32..).zip(logits).map(|(id, logit)| (id, weight(*logit))).collect();
-		let mut mass = total;
-		if self.top_p < 1.0 {
-			// Tokens below this lie outside the nucleus: together they hold less than 1 − top_p.
-			let floor = (1.0 - f64::from(self.top_p)) * total / logits.len() as f64;
-			candidates.retain(|(_, weight)| *weight >= floor);
-			candidates.sort_unstable_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-			let wanted = f64::from(self.top_p) * total;
-			mass = 0.0;
-			let nucleus = candidates.iter().take_while(|(_, weight)| {
-				let more = mass < wanted;
-				if more {
-					mass += weight;
-				}
-				more
-			});
-			let size = nucleus.count();
-			candidates.truncate(size);
-		}
-		let mut left = draw * mass;
-		let mut chosen = best;
-		for (id, weight) in candidates {
-			// Rounding may leave a little after the last candidate: the last one that counts wins.
-			if weight > 0.0 {
-				chosen = id;
-				left -= weight;
-				if left < 0.0 {
-					break;
-				}
-			}
-		}
-		Ok(chosen)
+		let chosen = match self.top_p < 1.0 {
+			true => weights.draw_from_nucleus(f64::from(self.top_p), draw),
+			false => weights.draw(draw),
+		};
+		Ok(chosen.unwrap_or(best))
 	}
+}
+
+/// Weights that are computed at a time: they stay in the innermost cache.
+const BLOCK: usize = 256;
+
+/// Unnormalised probabilities of a row, at most 1. They are computed whenever they are needed, which
+/// takes less time than memory for a whole row.
+struct Weights<'a> {
+	logits: &'a [f32],
+	highest: f32,
+	temperature: f32,
+}
+
+impl Weights<'_> {
+	/// Gives the weights in blocks: the id of the first token, the weights, and their sum. Ends when
+	/// `take` finds something.
+	fn find(&self, mut take: impl FnMut(u32, &[f32], f64) -> Option<u32>) -> Option<u32> {
+		let instructions = Instructions::detect();
+		let mut block = [0.0; BLOCK];
+		let mut blocks = (0u32..).step_by(BLOCK).zip(self.logits.chunks(BLOCK));
+		blocks.find_map(|(first, logits)| {
+			let (weights, _) = block.split_at_mut(logits.len());
+			let (highest, temperature) = (self.highest, self.temperature);
+			let sum = rowwise::tempered_exp(instructions, logits, highest, temperature, weights);
+			take(first, weights, f64::from(sum))
+		})
+	}
+
+	fn total(&self) -> f64 {
+		let mut total = 0.0;
+		self.find(|_, _, sum| {
+			total += sum;
+			None
+		});
+		total
+	}
+
+	/// The token at the share `draw` of the whole. None when rounding left nothing there.
+	fn draw(&self, draw: f64) -> Option<u32> {
+		let mut left = draw * self.total();
+		self.find(|first, weights, sum| {
+			if left >= sum {
+				left -= sum;
+				return None;
+			}
+			choose_at(&mut left, (first..).zip(weights.iter().map(|weight| f64::from(*weight))))
+		})
+	}
+
+	/// The token at the share `draw` of the smallest set of likeliest tokens that holds `top_p` of the
+	/// whole. None when rounding left nothing there.
+	fn draw_from_nucleus(&self, top_p: f64, draw: f64) -> Option<u32> {
+		let total = self.total();
+		// Tokens below this lie outside the nucleus: together they hold less than 1 − top_p.
+		let floor = (1.0 - top_p) * total / self.logits.len() as f64;
+		let mut candidates: Vec<(u32, f64)> = Vec::new();
+		self.find(|first, weights, _| {
+			let block = (first..).zip(weights.iter().map(|weight| f64::from(*weight)));
+			candidates.extend(block.filter(|(_, weight)| *weight >= floor));
+			None
+		});
+		candidates.sort_unstable_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+		let mut mass = 0.0;
+		let nucleus = candidates.iter().take_while(|(_, weight)| {
+			let more = mass < top_p * total;
+			if more {
+				mass += weight;
+			}
+			more
+		});
+		candidates.truncate(nucleus.count());
+		choose_at(&mut (draw * mass), candidates)
+	}
+}
+
+/// The first candidate at which nothing is `left`. Those that cannot be are not chosen.
+fn choose_at(left: &mut f64, candidates: impl IntoIterator<Item = (u32, f64)>) -> Option<u32> {
+	candidates.into_iter().find_map(|(id, weight)| {
+		*left -= weight;
+		(weight > 0.0 && *left < 0.0).then_some(id)
+	})
 }
 
 /// The likeliest token and its logit; the lowest id among equals.
 fn likeliest(logits: &[f32]) -> Result<(u32, f32), SamplingError> {
-	let mut best: Option<(u32, f32)> = None;
-	for (id, &logit) in (0..).zip(logits) {
-		if logit.is_nan() {
-			return Err(SamplingError::NotANumber);
-		}
-		if best.is_none_or(|(_, highest)| logit > highest) {
-			best = Some((id, logit));
-		}
+	// Looked at to the end, because that vectorises.
+	if logits.iter().fold(false, |any, logit| any | logit.is_nan()) {
+		return Err(SamplingError::NotANumber);
 	}
-	match best {
-		None => Err(SamplingError::NoLogits),
-		Some((_, logit)) if !logit.is_finite() => Err(SamplingError::NotANumber),
-		Some(best) => Ok(best),
+	let highest = rowwise::greatest(Instructions::detect(), logits);
+	let best = logits.iter().position(|logit| *logit == highest);
+	let best = best.and_then(|best| u32::try_from(best).ok()).ok_or(SamplingError::NoLogits)?;
+	match highest.is_finite() {
+		true => Ok((best, highest)),
+		false => Err(SamplingError::NotANumber),
 	}
 }
 
@@ -147,6 +197,22 @@ mod tests {
 		}
 		for (count, expected) in counts.into_iter().zip([10_000, 6_000, 4_000]) {
 			assert!(i32::abs(count - expected) < 300, "{counts:?}");
+		}
+	}
+
+	#[test]
+	fn choose_should_follow_the_probabilities_of_a_whole_vocabulary() {
+		let logits: Vec<f32> =
+			(0..1_000).map(|id| if id < 500 { 0.0 } else { 3f32.ln() }).collect();
+		for top_p in [1.0, 0.999] {
+			let mut counts = vec![0; logits.len()];
+			for position in 0..20_000 {
+				counts[sampling(1.0, top_p).choose(&logits, position).unwrap() as usize] += 1;
+			}
+			let (rare, frequent) = counts.split_at(500);
+			let rare: i32 = rare.iter().sum();
+			assert!(i32::abs(rare - 5_000) < 300, "{rare}");
+			assert!(frequent.iter().all(|count| (5..60).contains(count)), "{frequent:?}");
 		}
 	}
 

@@ -71,6 +71,21 @@ for_each_instruction_set! {
 }
 
 for_each_instruction_set! {
+	/// The greatest of some numbers, if any is one; those that are none are passed over.
+	pub(crate) fn greatest = greatest_body(row: &[f32]) -> f32
+}
+
+for_each_instruction_set! {
+	/// `exp((logits − greatest) / temperature)` into `out`, and their sum. Not a number if one is not.
+	pub(crate) fn tempered_exp = tempered_exp_body(
+		logits: &[f32],
+		greatest: f32,
+		temperature: f32,
+		out: &mut [f32],
+	) -> f32
+}
+
+for_each_instruction_set! {
 	/// `exp(logits − greatest) · factor` in place.
 	pub(crate) fn scaled_exp = scaled_exp_body(logits: &mut [f32], greatest: f32, factor: f32)
 }
@@ -116,7 +131,7 @@ fn dot_by_lane<const FUSED: bool>(a: &[f32], b: &[f32]) -> f32 {
 }
 
 #[inline(always)]
-fn greatest(row: &[f32]) -> f32 {
+fn greatest_body<const FUSED: bool>(row: &[f32]) -> f32 {
 	let mut lanes = [f32::NEG_INFINITY; LANES];
 	let mut chunks = row.chunks_exact(LANES);
 	let larger = |lane: &mut f32, number: f32| {
@@ -188,7 +203,7 @@ fn swiglu_backward_body<const FUSED: bool>(
 fn softmax_body<const FUSED: bool>(scores: &mut [f32], seen: usize, scale: f32) {
 	let seen = seen.min(scores.len());
 	let (scores, unseen) = scores.split_at_mut(seen);
-	let greatest = greatest(scores);
+	let greatest = greatest_body::<FUSED>(scores);
 	for score in scores.iter_mut() {
 		*score = exp::<FUSED>((*score - greatest) * scale);
 	}
@@ -236,8 +251,21 @@ fn add_body<const FUSED: bool>(x: &mut [f32], y: &[f32]) {
 
 #[inline(always)]
 fn sum_exp_body<const FUSED: bool>(logits: &[f32]) -> (f32, f32) {
-	let greatest = greatest(logits);
+	let greatest = greatest_body::<FUSED>(logits);
 	(greatest, sum_by_lane(logits, |sum, logit| sum + exp::<FUSED>(logit - greatest)))
+}
+
+#[inline(always)]
+fn tempered_exp_body<const FUSED: bool>(
+	logits: &[f32],
+	greatest: f32,
+	temperature: f32,
+	out: &mut [f32],
+) -> f32 {
+	for (out, logit) in out.iter_mut().zip(logits) {
+		*out = exp::<FUSED>((logit - greatest) / temperature);
+	}
+	sum_by_lane(out, |sum, number| sum + number)
 }
 
 #[inline(always)]

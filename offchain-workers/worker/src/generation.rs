@@ -40,6 +40,7 @@ pub fn generate(
 			text: String::new(),
 			tokens: Vec::new(),
 			prompt_tokens: prompt.len(),
+			read_tokens: prompt.len(),
 			finish_reason: FinishReason::Length,
 		});
 	}

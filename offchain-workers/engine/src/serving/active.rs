@@ -220,8 +220,21 @@ impl Active {
 		self.deserted
 	}
 
-	/// Tells the answer; `reason` counts unless it was complete before.
-	pub(super) fn finish(mut self, reason: FinishReason) {
+	/// Tells the answer.
+	pub(super) fn finish(self, reason: FinishReason) {
+		let read_tokens = self.prompt.len();
+		self.end(reason, read_tokens);
+	}
+
+	/// Tells what there is of the answer. So many positions have been computed.
+	pub(super) fn cancel(self, computed: usize) {
+		let length = self.prompt.len();
+		let read_tokens = if self.reading.is_some() { computed.min(length) } else { length };
+		self.end(FinishReason::Cancelled, read_tokens);
+	}
+
+	/// `reason` counts unless the answer was complete before.
+	fn end(mut self, reason: FinishReason, read_tokens: usize) {
 		let prompt_tokens = self.prompt.len();
 		let phase =
 			std::mem::replace(&mut self.phase, Phase::Answering(GrowingAnswer::new(Vec::new())));
@@ -230,7 +243,8 @@ impl Active {
 			Phase::Scoring { answer, reason, scores } => (answer, reason, scores),
 		};
 		let GrownAnswer { text, tokens } = answer.finish(&scores);
-		self.tell(Event::Finished(Answer { text, tokens, prompt_tokens, finish_reason }));
+		let answer = Answer { text, tokens, prompt_tokens, read_tokens, finish_reason };
+		self.tell(Event::Finished(answer));
 	}
 
 	/// Tells that there is no answer.
@@ -242,5 +256,37 @@ impl Active {
 		if !self.deserted && (self.sink)(event) == ControlFlow::Break(()) {
 			self.deserted = true;
 		}
+	}
+}
+
+#[cfg(test)]
+mod tests {
+	use super::*;
+	use std::sync::mpsc::{channel, Receiver};
+
+	fn active() -> (Active, Receiver<Event>) {
+		let (sender, events) = channel();
+		let sink = Box::new(move |event| {
+			sender.send(event).unwrap();
+			ControlFlow::Continue(())
+		});
+		let request = Request::new(Tenant("alice".into()), vec![1; 100], 5);
+		(Active::new(request, 5, None, &[], sink), events)
+	}
+
+	#[test]
+	fn cancelled_request_should_tell_how_much_of_its_prompt_was_read() {
+		let (reading, events) = active();
+		reading.cancel(48);
+		let (mut read, later_events) = active();
+		read.prompt_read();
+		read.cancel(103);
+		let mut answers =
+			events.iter().chain(later_events.iter()).filter_map(|event| match event {
+				Event::Finished(answer) => Some((answer.read_tokens, answer.finish_reason)),
+				_ => None,
+			});
+		assert_eq!(answers.next(), Some((48, FinishReason::Cancelled)));
+		assert_eq!(answers.next(), Some((100, FinishReason::Cancelled)));
 	}
 }

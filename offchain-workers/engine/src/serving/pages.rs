@@ -5,8 +5,9 @@
 //! needed. *Free*: neither.
 //!
 //! Published pages form trees. A root stands for an adapter, since keys and values depend on it
-//! as much as on the tokens; a page is found by its parent and its 16 token ids. The key is that
-//! tuple itself, not a hash of it, so that no two beginnings are ever taken for one another,
+//! as much as on the tokens, and for a tenant, so that nobody learns from the time that an answer
+//! takes what others have asked; a page is found by its parent and its 16 token ids. The key is
+//! that tuple itself, not a hash of it, so that no two beginnings are ever taken for one another,
 //! whoever chose them.
 //!
 //! *Invariants.* Who holds a page holds its parent. A page leaves its tree only as a leaf that
@@ -15,7 +16,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use crate::serving::request::AdapterKey;
+use crate::serving::request::{AdapterKey, Tenant};
 
 /// Tokens whose keys and values one page has room for.
 pub const PAGE_TOKENS: usize = 16;
@@ -28,16 +29,24 @@ pub fn pages_for(tokens: usize) -> usize {
 	tokens.div_ceil(PAGE_TOKENS)
 }
 
+/// Whose sequences may begin alike.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Root {
+	pub tenant: Tenant,
+	/// The adapter, or the bare base model.
+	pub adapter: Option<AdapterKey>,
+}
+
 /// What a page follows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Parent {
-	/// Nothing: it is the beginning of sequences under this adapter, or under the bare base model.
-	Root(Option<AdapterKey>),
+	/// Nothing: it is the beginning of sequences.
+	Root(Root),
 	Page(PageId),
 }
 
 /// By what a published page is found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Chained {
 	parent: Parent,
 	tokens: [u32; PAGE_TOKENS],
@@ -122,9 +131,9 @@ impl PagePool {
 	}
 
 	/// The longest beginning of `tokens` that is in the cache, in whole pages.
-	pub fn lookup(&self, adapter: Option<AdapterKey>, tokens: &[u32]) -> Prefix {
+	pub fn lookup(&self, root: &Root, tokens: &[u32]) -> Prefix {
 		let mut prefix = Prefix::default();
-		let mut parent = Parent::Root(adapter);
+		let mut parent = Parent::Root(root.clone());
 		for tokens in tokens.chunks_exact(PAGE_TOKENS) {
 			let Some(&page) = key(parent, tokens).and_then(|key| self.published.get(&key)) else {
 				break;
@@ -140,12 +149,12 @@ impl PagePool {
 	/// and the number of tokens therein. Nothing happens unless `reserve` pages stay available.
 	pub fn claim(
 		&mut self,
-		adapter: Option<AdapterKey>,
+		root: &Root,
 		shareable: &[u32],
 		pages: usize,
 		reserve: usize,
 	) -> Option<(Vec<PageId>, usize)> {
-		let prefix = self.lookup(adapter, shareable);
+		let prefix = self.lookup(root, shareable);
 		let fresh = pages.saturating_sub(prefix.pages.len());
 		if fresh + prefix.cached + reserve > self.available() {
 			return None;
@@ -156,6 +165,11 @@ impl PagePool {
 		table.iter().for_each(|&page| self.hold(page));
 		table.extend((0..fresh).map_while(|_| self.allocate()));
 		Some((table, shared))
+	}
+
+	/// How many pages of a block table nobody else holds: so many can be had once it is released.
+	pub fn held_alone(&self, table: &[PageId]) -> usize {
+		table.iter().filter(|page| self.pages[**page as usize].holders == 1).count()
 	}
 
 	/// A page for one holder, with no content. None when all are held.
@@ -172,14 +186,14 @@ impl PagePool {
 	/// one in the table, which becomes free. Gives the number of published pages of the table.
 	pub fn publish(
 		&mut self,
-		adapter: Option<AdapterKey>,
+		root: &Root,
 		table: &mut [PageId],
 		from: usize,
 		tokens: &[u32],
 	) -> usize {
 		let mut parent = match from.checked_sub(1).and_then(|last| table.get(last)) {
 			Some(&page) => Parent::Page(page),
-			None => Parent::Root(adapter),
+			None => Parent::Root(root.clone()),
 		};
 		let mut published = from;
 		for (own, tokens) in table.iter_mut().zip(tokens.chunks_exact(PAGE_TOKENS)).skip(from) {
@@ -191,12 +205,12 @@ impl PagePool {
 					*own = other;
 				},
 				None => {
-					self.published.insert(key, *own);
+					if let Some(above) = self.published_parent(&key) {
+						above.children += 1;
+					}
+					self.published.insert(key.clone(), *own);
 					self.pages[*own as usize].published =
 						Some(Published { key, children: 0, last_use: self.clock });
-					if let Some(parent) = self.parent_of(key) {
-						parent.children += 1;
-					}
 				},
 			}
 			parent = Parent::Page(*own);
@@ -242,19 +256,18 @@ impl PagePool {
 		let published = self.pages[id as usize].published.take()?;
 		self.published.remove(&published.key);
 		self.cached -= 1;
-		if let (Parent::Page(above), Some(parent)) =
-			(published.key.parent, self.parent_of(published.key))
-		{
-			parent.children -= 1;
-			let leaf = (parent.children == 0).then_some((parent.last_use, above));
-			if self.pages[above as usize].holders == 0 {
-				self.evictable.extend(leaf);
+		let Parent::Page(above) = published.key.parent else { return Some(id) };
+		let parent = &mut self.pages[above as usize];
+		if let Some(published) = &mut parent.published {
+			published.children -= 1;
+			if published.children == 0 && parent.holders == 0 {
+				self.evictable.insert((published.last_use, above));
 			}
 		}
 		Some(id)
 	}
 
-	fn parent_of(&mut self, key: Chained) -> Option<&mut Published> {
+	fn published_parent(&mut self, key: &Chained) -> Option<&mut Published> {
 		match key.parent {
 			Parent::Root(_) => None,
 			Parent::Page(page) => self.pages[page as usize].published.as_mut(),

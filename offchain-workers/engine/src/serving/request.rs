@@ -163,6 +163,8 @@ pub struct Answer {
 	pub text: String,
 	pub tokens: Vec<GeneratedToken>,
 	pub prompt_tokens: usize,
+	/// Tokens of the prompt that were read: all, unless the request was cancelled before.
+	pub read_tokens: usize,
 	/// [`FinishReason::Cancelled`] when whoever asked went away.
 	pub finish_reason: FinishReason,
 }

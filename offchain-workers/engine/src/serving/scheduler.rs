@@ -3,8 +3,8 @@
 //! Every step takes one token of each running sequence (*decode*), and fills what is left of its
 //! budget with pieces of prompts (*chunked prefill*), whatever adapters they use. A sequence is
 //! admitted when pages for its prompt and its adapter are there. When pages run out, the sequence
-//! admitted last is *preempted*: it loses its pages, goes back to its place in the queue, and is
-//! computed anew.
+//! admitted last of the tenant that has the most is *preempted*: it loses its pages, goes back to
+//! its place in the queue, and is computed anew. So it is when another tenant waits that has less.
 //!
 //! | file | what it is about |
 //! |---|---|
@@ -13,17 +13,20 @@
 //! | [`step`] | what is to be done next |
 //! | `planning` | what is done next for those that run, and for adapters |
 //! | `admission` | who of those that wait runs |
+//! | `sharing` | who makes way for another tenant |
 //!
 //! *Invariants.* The same calls give the same steps: there is no clock, thread, float or order of
 //! a hash map in here. The sequence that runs longest is never preempted, so that it ends; then
 //! another one runs longest. Steps never wait for an adapter that is being read. A sequence whose
 //! adapter is here sees at most [`max_passed_over`](Limits::max_passed_over) sequences with a
-//! later turn admitted before it. Every table is bounded by a limit.
+//! later turn admitted before it, besides those of tenants that have less than its own of what runs.
+//! Every table is bounded by a limit.
 
 mod admission;
 pub mod limits;
 mod planning;
 pub mod sequence;
+mod sharing;
 pub mod step;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -36,7 +39,7 @@ use crate::serving::{
 	pages::{PageId, PagePool, PAGE_TOKENS},
 	request::AdapterKey,
 	scheduler::sequence::{Phase, Running, Sequence},
-	slots::{AdapterLimits, AdapterSlots, Asked, NotPinned, NotStaged, Residency},
+	slots::{AdapterLimits, AdapterSlots, Asked, NotStaged, Pinned, Residency, TooMuchPinned},
 	tenants::{FairQueue, Turn},
 };
 
@@ -150,7 +153,7 @@ impl Scheduler {
 		}
 		match sequence.phase {
 			Phase::Waiting { .. } => self.queue.remove(sequence.turn),
-			Phase::Running(running) => self.stop(id, sequence.adapter, &running),
+			Phase::Running(running) => self.stop(id, sequence.root.adapter, &running),
 		}
 		true
 	}
@@ -185,11 +188,12 @@ impl Scheduler {
 		self.adapters.request(key)
 	}
 
-	/// Keeps a resident adapter in its slot, even when nobody uses it.
+	/// Keeps an adapter in its slot, even when nobody uses it; one that is not resident, once it was
+	/// read. Upon [`Asked::Load`] the caller begins to read it.
 	///
 	/// # Errors
-	/// It is not resident, or too little would be left for others.
-	pub fn pin(&mut self, key: AdapterKey) -> Result<(), NotPinned> {
+	/// Too little would be left for others.
+	pub fn pin(&mut self, key: AdapterKey) -> Result<Pinned, TooMuchPinned> {
 		self.adapters.pin(key)
 	}
 
@@ -213,6 +217,9 @@ impl Scheduler {
 		let mut step = Step::default();
 		self.expire(now, &mut step);
 		self.extend_tables(&mut step);
+		if step.preempted.is_empty() {
+			self.make_way(&mut step);
+		}
 		let mut budget = self.continue_running(&mut step);
 		// Whom pages ran out for comes first.
 		if step.preempted.is_empty() {
@@ -254,7 +261,7 @@ impl Scheduler {
 		sequence.logits_from = sequence.logits_from.max(computed);
 		if computed / PAGE_TOKENS > running.published {
 			running.published = self.pages.publish(
-				sequence.adapter,
+				&sequence.root,
 				&mut running.pages,
 				running.published,
 				&sequence.tokens[..computed],
@@ -267,6 +274,12 @@ impl Scheduler {
 	/// The prompt of a sequence and what was generated.
 	pub fn tokens_of(&self, id: SequenceId) -> Option<&[u32]> {
 		Some(&self.sequences.get(&id)?.tokens)
+	}
+
+	/// Positions of a sequence that have been computed, or were found in the cache; none while it waits.
+	pub fn computed_of(&self, id: SequenceId) -> usize {
+		let running = self.sequences.get(&id).and_then(|sequence| sequence.running());
+		running.map_or(0, |running| running.computed)
 	}
 
 	/// The tokens of a segment of the current step.
@@ -329,7 +342,7 @@ impl Scheduler {
 	/// Ends whatever waits for an adapter.
 	fn end_waiting_for(&mut self, key: AdapterKey) -> Vec<SequenceId> {
 		let waits = |id: &SequenceId| {
-			self.sequences.get(id).is_some_and(|sequence| sequence.adapter == Some(key))
+			self.sequences.get(id).is_some_and(|sequence| sequence.root.adapter == Some(key))
 		};
 		let failed: Vec<_> = self.queue.iter().map(|(_, id)| id).filter(waits).collect();
 		failed.iter().for_each(|id| {
@@ -340,7 +353,7 @@ impl Scheduler {
 
 	/// Whether a sequence needs no adapter that would have to be read first.
 	fn has_adapter_of(&self, sequence: &Sequence) -> bool {
-		let residency = sequence.adapter.map(|key| self.adapters.residency(key));
+		let residency = sequence.root.adapter.map(|key| self.adapters.residency(key));
 		!matches!(residency, Some(Residency::Absent | Residency::Loading))
 	}
 

@@ -20,7 +20,7 @@ use crate::{
 		pages::PAGE_TOKENS,
 		request::{AdapterKey, AdapterSource, Refused, Request, MAX_TOP_LOGPROBS},
 		scheduler::{Limits, LimitsError, Refusal, Scheduler, SequenceId},
-		slots::{AdapterLimits, AdapterStatus, Asked, NotPinned, Residency},
+		slots::{AdapterLimits, AdapterStatus, Asked, Pinned, Residency, TooMuchPinned},
 		stepper::Stepper,
 	},
 };
@@ -310,16 +310,28 @@ impl Service {
 	pub fn preload(&self, key: AdapterKey) -> bool {
 		let mut state = self.shared.state();
 		let asked = state.scheduler.preload(key);
+		self.read_if_asked(&mut state, key, asked);
+		asked != Asked::NoRoomNow
+	}
+
+	/// Keeps an adapter in memory, used or not. One that is not there is read, in the room of idle ones
+	/// if there is no other. Whether it is there.
+	pub fn pin(&self, key: AdapterKey) -> Result<bool, TooMuchPinned> {
+		let mut state = self.shared.state();
+		match state.scheduler.pin(key)? {
+			Pinned::Now => Ok(true),
+			Pinned::OnceRead(asked) => {
+				self.read_if_asked(&mut state, key, asked);
+				Ok(false)
+			},
+		}
+	}
+
+	fn read_if_asked(&self, state: &mut State, key: AdapterKey, asked: Asked) {
 		if asked == Asked::Load {
 			state.wanted.push(key);
 			self.shared.wake.notify_all();
 		}
-		asked != Asked::NoRoomNow
-	}
-
-	/// Keeps a resident adapter in memory, used or not.
-	pub fn pin(&self, key: AdapterKey) -> Result<(), NotPinned> {
-		self.shared.state().scheduler.pin(key)
 	}
 
 	/// Ends pinning.

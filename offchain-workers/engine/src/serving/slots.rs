@@ -61,14 +61,20 @@ pub enum NotStaged {
 	TooLarge { bytes: usize, max: usize },
 }
 
+/// What becomes of an adapter that is to be pinned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pinned {
+	/// It is resident, and pinned.
+	Now,
+	/// It will be once it was read, in the room of idle ones if there is no other. Upon
+	/// [`Asked::Load`] the caller sees to that; upon [`Asked::NoRoomNow`] it pins again.
+	OnceRead(Asked),
+}
+
 /// Why an adapter cannot be pinned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NotPinned {
-	#[error("the adapter is not resident")]
-	NotResident,
-	#[error("room for one more adapter must stay unpinned")]
-	TooMuchPinned,
-}
+#[error("room for one more adapter must stay unpinned")]
+pub struct TooMuchPinned;
 
 /// An adapter as an operator sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,6 +129,9 @@ pub struct AdapterSlots {
 	idle_bytes: usize,
 	pinned: usize,
 	pinned_bytes: usize,
+	/// Adapters that are to be pinned once they were read. Those that were too large to be pinned
+	/// then, with their bytes.
+	to_pin: BTreeMap<AdapterKey, Option<usize>>,
 	/// Adapters that are referenced.
 	active: usize,
 	loading: usize,
@@ -143,6 +152,7 @@ impl AdapterSlots {
 			idle_bytes: 0,
 			pinned: 0,
 			pinned_bytes: 0,
+			to_pin: BTreeMap::new(),
 			active: 0,
 			loading: 0,
 			staged: BTreeSet::new(),
@@ -162,7 +172,15 @@ impl AdapterSlots {
 
 	/// Whether running sequences use it.
 	pub fn is_active(&self, key: AdapterKey) -> bool {
-		matches!(self.adapters.get(&key), Some(Entry::Resident(resident)) if resident.references > 0)
+		self.references(key) > 0
+	}
+
+	/// Running sequences that use it.
+	pub fn references(&self, key: AdapterKey) -> usize {
+		match self.adapters.get(&key) {
+			Some(Entry::Resident(resident)) => resident.references,
+			_ => 0,
+		}
 	}
 
 	/// Adapters that running sequences use.
@@ -266,12 +284,7 @@ impl AdapterSlots {
 			return None;
 		}
 		if let Some(Entry::Staged { bytes }) = self.adapters.get(&key) {
-			let bytes = *bytes;
-			while !self.fits(bytes, 0, 0) {
-				let (_, longest_unused) = *self.idle.first()?;
-				emptied.extend(self.evict(longest_unused));
-			}
-			self.seat(key, bytes);
+			self.seat_in_room_of_idle(key, *bytes, emptied)?;
 		}
 		let slot = self.change(key, |resident| {
 			resident.references += 1;
@@ -285,28 +298,55 @@ impl AdapterSlots {
 		self.change(key, |resident| resident.references = resident.references.saturating_sub(1));
 	}
 
-	/// Keeps a resident adapter in its slot until it is unpinned.
+	/// Keeps an adapter in its slot until it is unpinned; one that is not resident, once it is.
 	///
 	/// # Errors
-	/// It is not resident, or too little would be left for others.
-	pub fn pin(&mut self, key: AdapterKey) -> Result<(), NotPinned> {
-		let Some(Entry::Resident(resident)) = self.adapters.get(&key) else {
-			return Err(NotPinned::NotResident);
-		};
-		if resident.pinned {
-			return Ok(());
+	/// Too little would be left for others.
+	pub fn pin(&mut self, key: AdapterKey) -> Result<Pinned, TooMuchPinned> {
+		if let Some(Entry::Resident(resident)) = self.adapters.get(&key) {
+			if !resident.pinned && !self.may_pin(resident.bytes) {
+				return Err(TooMuchPinned);
+			}
+			self.to_pin.remove(&key);
+			self.change(key, |resident| resident.pinned = true);
+			return Ok(Pinned::Now);
 		}
-		let unpinned = self.limits.max_bytes.saturating_sub(self.pinned_bytes + resident.bytes);
-		if self.pinned + 1 >= self.limits.max_resident || unpinned < self.limits.max_adapter_bytes {
-			return Err(NotPinned::TooMuchPinned);
+		let known_bytes = self.to_pin.get(&key).copied().flatten();
+		let others = self.to_pin.keys().filter(|other| **other != key).count();
+		if !self.may_pin(known_bytes.unwrap_or(0)) || others >= self.limits.max_resident {
+			return Err(TooMuchPinned);
 		}
-		self.change(key, |resident| resident.pinned = true);
-		Ok(())
+		self.to_pin.insert(key, None);
+		Ok(Pinned::OnceRead(self.request(key)))
 	}
 
 	/// Ends pinning.
 	pub fn unpin(&mut self, key: AdapterKey) {
+		self.to_pin.remove(&key);
 		self.change(key, |resident| resident.pinned = false);
+	}
+
+	/// Whether it is to be pinned once it was read.
+	pub fn is_to_be_pinned(&self, key: AdapterKey) -> bool {
+		self.to_pin.get(&key) == Some(&None)
+	}
+
+	/// Seats and pins a staged adapter that is to be pinned. The slots of idle adapters that had to
+	/// make room are added to `emptied`. None, and nothing happens, if it is not to be pinned, if there
+	/// is too little room now, or if it turned out to be too large to be pinned.
+	pub fn seat_and_pin(&mut self, key: AdapterKey, emptied: &mut Vec<usize>) -> Option<usize> {
+		let Some(Entry::Staged { bytes }) = self.adapters.get(&key) else { return None };
+		let bytes = *bytes;
+		if !self.is_to_be_pinned(key) || !self.has_room(key) {
+			return None;
+		}
+		if !self.may_pin(bytes) {
+			self.to_pin.insert(key, Some(bytes));
+			return None;
+		}
+		self.seat_in_room_of_idle(key, bytes, emptied)?;
+		self.to_pin.remove(&key);
+		self.change(key, |resident| resident.pinned = true)
 	}
 
 	/// Empties the slot of an idle adapter. None when it is not idle.
@@ -327,6 +367,26 @@ impl AdapterSlots {
 	fn fits(&self, adapter: usize, slots: usize, bytes: usize) -> bool {
 		let resident = self.used_slots - self.emptied.len() - slots;
 		resident < self.limits.max_resident && self.bytes - bytes + adapter <= self.limits.max_bytes
+	}
+
+	/// Whether so many bytes more may be pinned.
+	fn may_pin(&self, bytes: usize) -> bool {
+		let unpinned = self.limits.max_bytes.saturating_sub(self.pinned_bytes + bytes);
+		self.pinned + 1 < self.limits.max_resident && unpinned >= self.limits.max_adapter_bytes
+	}
+
+	/// Gives a staged adapter a slot, after as many idle ones were evicted as have to be.
+	fn seat_in_room_of_idle(
+		&mut self,
+		key: AdapterKey,
+		bytes: usize,
+		emptied: &mut Vec<usize>,
+	) -> Option<usize> {
+		while !self.fits(bytes, 0, 0) {
+			let (_, longest_unused) = *self.idle.first()?;
+			emptied.extend(self.evict(longest_unused));
+		}
+		Some(self.seat(key, bytes))
 	}
 
 	/// Gives a staged adapter a slot, the lowest one that is free.

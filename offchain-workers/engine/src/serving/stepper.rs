@@ -186,9 +186,10 @@ impl Stepper {
 
 	/// Ends a request that nobody waits for.
 	fn end(&mut self, state: &mut State, id: SequenceId) {
+		let computed = state.scheduler.computed_of(id);
 		state.scheduler.finish(id);
 		if let Some(active) = self.active.remove(&id) {
-			active.finish(FinishReason::Cancelled);
+			active.cancel(computed);
 		}
 	}
 

@@ -72,6 +72,11 @@ impl FairQueue {
 		self.waiting.is_empty()
 	}
 
+	/// Tenants that have something waiting.
+	pub fn tenants(&self) -> usize {
+		self.accounts.values().filter(|account| account.waiting > 0).count()
+	}
+
 	/// Sequences of one tenant that wait.
 	pub fn len_of(&self, tenant: &Tenant) -> usize {
 		self.accounts.get(tenant).map_or(0, |account| account.waiting)

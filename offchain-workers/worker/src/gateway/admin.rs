@@ -19,7 +19,7 @@ use axum::{
 	routing::{get, post},
 	Json, Router,
 };
-use openledger_engine::serving::{slots::NotPinned, Residency};
+use openledger_engine::serving::Residency;
 use openledger_primitives::ModelId;
 use serde::{de::DeserializeOwned, Deserialize};
 use serde_json::{json, Value};
@@ -159,11 +159,9 @@ async fn set_pinned(
 			return Err(bad("a base model is always in memory"));
 		};
 		if pinned {
-			// One that is not in memory yet is pinned once it is.
-			if let Err(error @ NotPinned::TooMuchPinned) = asked.served.service.pin(key) {
-				let hint = "unpin another";
-				return Err(ApiError::new(StatusCode::CONFLICT, error.to_string(), hint));
-			}
+			asked.served.service.pin(key).map_err(|error| {
+				ApiError::new(StatusCode::CONFLICT, error.to_string(), "unpin another")
+			})?;
 		}
 		let entry = catalogue.pin(&asked.name, pinned)?.ok_or_else(unknown)?;
 		let asked = gateway.asked(entry).ok_or_else(unknown)?;

@@ -201,6 +201,12 @@ pub async fn start(
 						charge.read(count(prompt_tokens));
 					},
 					Event::Token { .. } => charge.wrote(),
+					// As far as it was read, should the client have left meanwhile.
+					Event::Finished(answer)
+						if answer.read_tokens > 0 && !is_charged.swap(true, Ordering::Relaxed) =>
+					{
+						charge.read(count(answer.read_tokens));
+					},
 					_ => {},
 				}
 				match sender.try_send((index, event)) {

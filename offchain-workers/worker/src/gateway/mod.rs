@@ -53,7 +53,6 @@ use callers::Callers;
 use error::OpenAiError;
 use ledger::Ledger;
 use metrics::GatewayMetrics;
-use openledger_engine::serving::slots::NotPinned;
 use openledger_primitives::UnixSeconds;
 use serde_json::json;
 use serving::Served;
@@ -174,14 +173,8 @@ impl Gateway {
 			let (service, Some(key)) = (&model.served.service, model.adapter_key()) else {
 				continue;
 			};
-			match service.pin(key) {
-				Ok(()) => {},
-				Err(NotPinned::NotResident) => {
-					service.preload(key);
-				},
-				Err(error @ NotPinned::TooMuchPinned) => {
-					tracing::warn!(model = model.name, %error, "an adapter cannot be pinned");
-				},
+			if let Err(error) = service.pin(key) {
+				tracing::warn!(model = model.name, %error, "an adapter cannot be pinned");
 			}
 		}
 	}

@@ -47,8 +47,10 @@ impl PagePool {
 	}
 }
 
-fn adapter(number: u8) -> Option<AdapterKey> {
-	Some(AdapterKey([number; 32]))
+/// Of one tenant: zero stands for the bare base model.
+fn root(adapter: u8) -> Root {
+	let adapter = (adapter > 0).then_some(AdapterKey([adapter; 32]));
+	Root { tenant: Tenant("alice".into()), adapter }
 }
 
 fn tokens(pages: usize) -> Vec<u32> {
@@ -59,11 +61,11 @@ fn tokens(pages: usize) -> Vec<u32> {
 fn beginnings_should_be_shared_when_published() {
 	let mut pool = PagePool::new(8);
 	let text = tokens(3);
-	let (mut first, shared) = pool.claim(None, &text, 3, 0).unwrap();
+	let (mut first, shared) = pool.claim(&root(0), &text, 3, 0).unwrap();
 	assert_eq!(shared, 0);
-	assert_eq!(pool.publish(None, &mut first, 0, &text[..40]), 2, "two pages are full");
+	assert_eq!(pool.publish(&root(0), &mut first, 0, &text[..40]), 2, "two pages are full");
 
-	let (second, shared) = pool.claim(None, &text, 3, 0).unwrap();
+	let (second, shared) = pool.claim(&root(0), &text, 3, 0).unwrap();
 	assert_eq!(shared, 32);
 	assert_eq!(second[..2], first[..2]);
 	assert_ne!(second[2], first[2]);
@@ -75,38 +77,48 @@ fn beginnings_should_be_shared_when_published() {
 fn beginnings_should_not_be_shared_between_adapters() {
 	let mut pool = PagePool::new(8);
 	let text = tokens(1);
-	let (mut table, _) = pool.claim(adapter(1), &text, 1, 0).unwrap();
-	pool.publish(adapter(1), &mut table, 0, &text);
-	for other in [None, adapter(2)] {
-		assert_eq!(pool.lookup(other, &text), Prefix::default());
+	let (mut table, _) = pool.claim(&root(1), &text, 1, 0).unwrap();
+	pool.publish(&root(1), &mut table, 0, &text);
+	for other in [root(0), root(2)] {
+		assert_eq!(pool.lookup(&other, &text), Prefix::default());
 	}
-	assert_eq!(pool.lookup(adapter(1), &text).pages, table);
+	assert_eq!(pool.lookup(&root(1), &text).pages, table);
+}
+
+#[test]
+fn beginnings_should_not_be_shared_between_tenants() {
+	let mut pool = PagePool::new(8);
+	let text = tokens(1);
+	let (mut table, _) = pool.claim(&root(1), &text, 1, 0).unwrap();
+	pool.publish(&root(1), &mut table, 0, &text);
+	let other = Root { tenant: Tenant("bob".into()), ..root(1) };
+	assert_eq!(pool.lookup(&other, &text), Prefix::default());
 }
 
 #[test]
 fn page_should_not_be_found_behind_another_beginning() {
 	let mut pool = PagePool::new(8);
 	let text = tokens(2);
-	let (mut table, _) = pool.claim(None, &text, 2, 0).unwrap();
-	pool.publish(None, &mut table, 0, &text);
+	let (mut table, _) = pool.claim(&root(0), &text, 2, 0).unwrap();
+	pool.publish(&root(0), &mut table, 0, &text);
 	let second = [vec![7; PAGE_TOKENS], text[PAGE_TOKENS..].to_vec()].concat();
-	assert_eq!(pool.lookup(None, &second), Prefix::default());
-	assert_eq!(pool.lookup(None, &text[PAGE_TOKENS..]), Prefix::default());
+	assert_eq!(pool.lookup(&root(0), &second), Prefix::default());
+	assert_eq!(pool.lookup(&root(0), &text[PAGE_TOKENS..]), Prefix::default());
 }
 
 #[test]
 fn released_pages_should_stay_until_needed_and_go_from_the_end() {
 	let mut pool = PagePool::new(4);
 	let text = tokens(3);
-	let (mut table, _) = pool.claim(None, &text, 3, 0).unwrap();
-	pool.publish(None, &mut table, 0, &text);
+	let (mut table, _) = pool.claim(&root(0), &text, 3, 0).unwrap();
+	pool.publish(&root(0), &mut table, 0, &text);
 	pool.release(&table);
 	assert_eq!((pool.free(), pool.cached(), pool.held()), (1, 3, 0));
 
 	// The free page, then the last of the chain: its beginning is still of use.
 	let taken = [pool.allocate().unwrap(), pool.allocate().unwrap()];
 	assert_eq!(taken[1], table[2]);
-	assert_eq!(pool.lookup(None, &text).pages, table[..2]);
+	assert_eq!(pool.lookup(&root(0), &text).pages, table[..2]);
 	pool.check([&taken[..]]);
 }
 
@@ -115,15 +127,16 @@ fn longest_unused_beginning_should_go_first() {
 	let mut pool = PagePool::new(3);
 	let texts: Vec<Vec<u32>> = (0..3).map(|text| vec![text; PAGE_TOKENS]).collect();
 	for text in &texts {
-		let (mut table, _) = pool.claim(None, text, 1, 0).unwrap();
-		pool.publish(None, &mut table, 0, text);
+		let (mut table, _) = pool.claim(&root(0), text, 1, 0).unwrap();
+		pool.publish(&root(0), &mut table, 0, text);
 		pool.release(&table);
 	}
-	let (again, shared) = pool.claim(None, &texts[0], 1, 0).unwrap();
+	let (again, shared) = pool.claim(&root(0), &texts[0], 1, 0).unwrap();
 	assert_eq!(shared, PAGE_TOKENS);
 	pool.release(&again);
 	pool.allocate().unwrap();
-	let found = texts.iter().map(|text| pool.lookup(None, text).pages.len()).collect::<Vec<_>>();
+	let found =
+		texts.iter().map(|text| pool.lookup(&root(0), text).pages.len()).collect::<Vec<_>>();
 	assert_eq!(found, [1, 0, 1]);
 }
 
@@ -131,10 +144,10 @@ fn longest_unused_beginning_should_go_first() {
 fn page_should_be_replaced_when_another_sequence_published_the_same() {
 	let mut pool = PagePool::new(8);
 	let text = tokens(2);
-	let (mut first, _) = pool.claim(None, &text, 2, 0).unwrap();
-	let (mut second, _) = pool.claim(None, &text, 2, 0).unwrap();
-	pool.publish(None, &mut first, 0, &text);
-	assert_eq!(pool.publish(None, &mut second, 0, &text), 2);
+	let (mut first, _) = pool.claim(&root(0), &text, 2, 0).unwrap();
+	let (mut second, _) = pool.claim(&root(0), &text, 2, 0).unwrap();
+	pool.publish(&root(0), &mut first, 0, &text);
+	assert_eq!(pool.publish(&root(0), &mut second, 0, &text), 2);
 	assert_eq!(first, second);
 	assert_eq!(pool.held(), 2);
 	pool.check([&first[..], &second]);
@@ -144,13 +157,13 @@ fn page_should_be_replaced_when_another_sequence_published_the_same() {
 fn nothing_should_be_claimed_when_the_reserve_would_be_touched() {
 	let mut pool = PagePool::new(4);
 	let text = tokens(2);
-	let (mut table, _) = pool.claim(None, &text, 2, 0).unwrap();
-	pool.publish(None, &mut table, 0, &text);
+	let (mut table, _) = pool.claim(&root(0), &text, 2, 0).unwrap();
+	pool.publish(&root(0), &mut table, 0, &text);
 	pool.release(&table);
 	// Two of the three are in the cache, but to hold them makes them unavailable.
-	assert_eq!(pool.claim(None, &text, 3, 2), None);
+	assert_eq!(pool.claim(&root(0), &text, 3, 2), None);
 	assert_eq!(pool.available(), 4);
-	assert!(pool.claim(None, &text, 3, 1).is_some());
+	assert!(pool.claim(&root(0), &text, 3, 1).is_some());
 }
 
 #[derive(Clone, Debug)]
@@ -177,7 +190,7 @@ fn operation() -> impl Strategy<Value = Operation> {
 }
 
 struct Holder {
-	adapter: Option<AdapterKey>,
+	root: Root,
 	text: Vec<u32>,
 	table: Vec<PageId>,
 	published: usize,
@@ -192,16 +205,16 @@ proptest! {
 		let mut holders: Vec<Holder> = Vec::new();
 		for operation in operations {
 			match operation {
-				Operation::Claim { adapter: number, text, spare, reserve } => {
-					let adapter = (number > 0).then_some(AdapterKey([number; 32]));
+				Operation::Claim { adapter, text, spare, reserve } => {
+					let root = root(adapter);
 					let pages = text.len() / PAGE_TOKENS + spare;
 					let before = pool.available();
-					match pool.claim(adapter, &text, pages, reserve) {
+					match pool.claim(&root, &text, pages, reserve) {
 						Some((table, shared)) => {
 							prop_assert_eq!(table.len(), pages);
 							prop_assert!(pool.available() >= reserve);
 							let published = shared / PAGE_TOKENS;
-							holders.push(Holder { adapter, text, table, published });
+							holders.push(Holder { root, text, table, published });
 						},
 						None => {
 							prop_assert_eq!(pool.available(), before);
@@ -214,10 +227,10 @@ proptest! {
 					let holder = &mut holders[which];
 					let computed = &holder.text[..tokens.min(holder.text.len())];
 					let from = holder.published.min(computed.len() / PAGE_TOKENS);
-					let until = pool.publish(holder.adapter, &mut holder.table, from, computed);
+					let until = pool.publish(&holder.root, &mut holder.table, from, computed);
 					prop_assert_eq!(until, computed.len() / PAGE_TOKENS);
 					holder.published = holder.published.max(until);
-					let found = pool.lookup(holder.adapter, computed).pages;
+					let found = pool.lookup(&holder.root, computed).pages;
 					prop_assert_eq!(&found[..], &holder.table[..until]);
 				},
 				Operation::Extend { which } if !holders.is_empty() => {

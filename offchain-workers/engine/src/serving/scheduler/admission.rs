@@ -20,7 +20,8 @@ use crate::serving::{
 const MAX_TOO_LARGE: usize = 16;
 
 /// What became of a sequence that was looked at.
-enum Outcome {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
 	Admitted,
 	/// Its adapter is not here.
 	Away,
@@ -74,7 +75,7 @@ impl Scheduler {
 		}
 	}
 
-	fn try_to_admit(
+	pub(super) fn try_to_admit(
 		&mut self,
 		turn: Turn,
 		id: SequenceId,
@@ -86,7 +87,7 @@ impl Scheduler {
 			return Outcome::Away;
 		}
 		let Some(sequence) = self.sequences.get_mut(&id) else { return Outcome::Away };
-		if let Some(key) = sequence.adapter {
+		if let Some(key) = sequence.root.adapter {
 			let places = self.adapters.active() < self.limits.max_active_adapters;
 			let may_begin = !only_active && places && self.adapters.has_room(key);
 			if !self.adapters.is_active(key) && !may_begin {
@@ -98,11 +99,11 @@ impl Scheduler {
 		let shareable = &sequence.tokens[..sequence.logits_from];
 		let pages = sequence.pages_to_begin();
 		let Some((pages, cached_tokens)) =
-			self.pages.claim(sequence.adapter, shareable, pages, spare)
+			self.pages.claim(&sequence.root, shareable, pages, spare)
 		else {
 			return Outcome::TooLarge;
 		};
-		let slot = match sequence.adapter {
+		let slot = match sequence.root.adapter {
 			None => None,
 			Some(key) => {
 				let staged = self.adapters.residency(key) == Residency::Staged;
@@ -115,8 +116,14 @@ impl Scheduler {
 			},
 		};
 		let published = pages_for(cached_tokens);
-		sequence.phase =
-			Phase::Running(Running { slot, pages, published, computed: cached_tokens, planned: 0 });
+		sequence.phase = Phase::Running(Running {
+			slot,
+			pages,
+			published,
+			computed: cached_tokens,
+			planned: 0,
+			admitted_with: sequence.tokens.len(),
+		});
 		self.queue.admit(turn);
 		self.running.push(id);
 		step.admitted.push(Admitted { id, cached_tokens });

@@ -1,7 +1,7 @@
 //! Sequences: what is submitted, and how far each has come.
 
 use crate::serving::{
-	pages::{pages_for, PageId},
+	pages::{pages_for, PageId, Root, PAGE_TOKENS},
 	request::{AdapterKey, Tenant},
 	tenants::Turn,
 };
@@ -79,8 +79,7 @@ fn positions(prompt: usize, max_tokens: usize) -> usize {
 /// A sequence and how far it has come.
 #[derive(Debug)]
 pub(super) struct Sequence {
-	pub(super) tenant: Tenant,
-	pub(super) adapter: Option<AdapterKey>,
+	pub(super) root: Root,
 	/// The prompt and what was generated.
 	pub(super) tokens: Vec<u32>,
 	/// Tokens that there may be in the end.
@@ -116,14 +115,15 @@ pub(super) struct Running {
 	pub(super) computed: usize,
 	/// Positions that the current step adds.
 	pub(super) planned: usize,
+	/// Tokens that there were when it was admitted.
+	pub(super) admitted_with: usize,
 }
 
 impl Sequence {
 	pub(super) fn new(entry: Entry, turn: Turn, patience: usize) -> Self {
 		let max_positions = positions(entry.prompt.len(), entry.max_tokens);
 		Self {
-			tenant: entry.tenant,
-			adapter: entry.adapter,
+			root: Root { tenant: entry.tenant, adapter: entry.adapter },
 			max_length: entry.prompt.len().saturating_add(entry.max_tokens),
 			max_positions,
 			tokens: entry.prompt,
@@ -147,6 +147,12 @@ impl Sequence {
 	/// Pages for the tokens that there are, and the next one.
 	pub(super) fn pages_to_begin(&self) -> usize {
 		pages_for(self.max_positions.min(self.tokens.len() + 1))
+	}
+
+	/// Whether it has got anything out of being admitted: a page of new tokens.
+	pub(super) fn has_advanced(&self) -> bool {
+		let enough = |running: &Running| self.tokens.len() >= running.admitted_with + PAGE_TOKENS;
+		self.running().is_some_and(enough)
 	}
 
 	pub(super) fn running(&self) -> Option<&Running> {

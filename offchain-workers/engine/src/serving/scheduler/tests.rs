@@ -1,6 +1,7 @@
 mod adapters;
 mod driver;
 mod properties;
+mod sharing;
 
 use driver::{driver, Driver, End};
 

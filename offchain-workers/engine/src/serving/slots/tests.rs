@@ -147,11 +147,10 @@ fn nothing_should_be_evicted_when_that_were_in_vain() {
 #[test]
 fn pins_should_leave_room_for_one_adapter() {
 	let mut slots = resident(&[(1, 40), (2, 20), (3, 1)]);
-	assert_eq!(slots.pin(key(9)), Err(NotPinned::NotResident));
-	slots.pin(key(1)).unwrap();
-	slots.pin(key(1)).unwrap();
-	slots.pin(key(2)).unwrap();
-	assert_eq!(slots.pin(key(3)), Err(NotPinned::TooMuchPinned));
+	assert_eq!(slots.pin(key(1)), Ok(Pinned::Now));
+	assert_eq!(slots.pin(key(1)), Ok(Pinned::Now));
+	assert_eq!(slots.pin(key(2)), Ok(Pinned::Now));
+	assert_eq!(slots.pin(key(3)), Err(TooMuchPinned));
 	slots.acquire(key(1), &mut Vec::new()).unwrap();
 	slots.release(key(1));
 	assert_eq!(slots.evict(key(1)), None, "use does not end pinning");
@@ -164,8 +163,38 @@ fn pins_should_leave_room_for_one_adapter() {
 #[test]
 fn pins_should_leave_a_slot() {
 	let mut slots = resident(&[(1, 1), (2, 1), (3, 1), (4, 1)]);
-	(1..4).for_each(|number| slots.pin(key(number)).unwrap());
-	assert_eq!(slots.pin(key(4)), Err(NotPinned::TooMuchPinned));
+	(1..4).for_each(|number| assert_eq!(slots.pin(key(number)), Ok(Pinned::Now)));
+	assert_eq!(slots.pin(key(4)), Err(TooMuchPinned));
+	assert_eq!(slots.pin(key(9)), Err(TooMuchPinned));
+}
+
+#[test]
+fn pinned_adapter_should_take_the_room_of_idle_ones_once_it_was_read() {
+	let mut slots = resident(&[(1, 40), (2, 40), (3, 20)]);
+	let (mut emptied, once_read) = (Vec::new(), Ok(Pinned::OnceRead(Asked::Load)));
+	assert_eq!(slots.pin(key(9)), once_read);
+	slots.loaded(key(9), 30).unwrap();
+	assert_eq!(slots.seat_in_free_room(key(9)), None);
+	assert_eq!(slots.seat_and_pin(key(9), &mut emptied), Some(0));
+	assert_eq!(emptied, [0], "1 is the longest unused");
+	assert_eq!(slots.evict(key(9)), None, "it is pinned");
+	slots.check(&BTreeMap::new());
+
+	stage(&mut slots, 8, 10);
+	assert_eq!(slots.seat_and_pin(key(8), &mut emptied), None, "nobody pins it");
+}
+
+#[test]
+fn adapter_should_not_be_read_again_when_it_turned_out_to_be_too_large_to_be_pinned() {
+	let mut slots = resident(&[(1, 40)]);
+	assert_eq!(slots.pin(key(1)), Ok(Pinned::Now));
+	assert_eq!(slots.pin(key(9)), Ok(Pinned::OnceRead(Asked::Load)));
+	slots.loaded(key(9), 30).unwrap();
+	assert_eq!(slots.seat_and_pin(key(9), &mut Vec::new()), None);
+	slots.forget(key(9));
+	assert_eq!(slots.pin(key(9)), Err(TooMuchPinned));
+	slots.unpin(key(1));
+	assert_eq!(slots.pin(key(9)), Ok(Pinned::OnceRead(Asked::Load)));
 }
 
 #[derive(Clone, Debug)]
@@ -174,6 +203,7 @@ enum Operation {
 	Loaded(usize),
 	Forget,
 	SeatInFreeRoom,
+	SeatAndPin,
 	Acquire,
 	Release,
 	Pin,
@@ -187,6 +217,7 @@ fn operation() -> impl Strategy<Value = Operation> {
 		3 => (0..50usize).prop_map(Operation::Loaded),
 		1 => Just(Operation::Forget),
 		1 => Just(Operation::SeatInFreeRoom),
+		1 => Just(Operation::SeatAndPin),
 		4 => Just(Operation::Acquire),
 		3 => Just(Operation::Release),
 		1 => Just(Operation::Pin),
@@ -216,6 +247,11 @@ proptest! {
 				},
 				Operation::SeatInFreeRoom => {
 					slots.seat_in_free_room(key);
+				},
+				Operation::SeatAndPin => {
+					let mut emptied = Vec::new();
+					let seated = slots.seat_and_pin(key, &mut emptied);
+					prop_assert!(seated.is_some() || emptied.is_empty());
 				},
 				Operation::Acquire => {
 					let room = slots.has_room(key);

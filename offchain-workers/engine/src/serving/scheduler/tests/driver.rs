@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{key, LIMITS};
 use crate::serving::{
 	pages::PAGE_TOKENS,
-	request::AdapterKey,
+	request::{AdapterKey, Tenant},
 	scheduler::{
 		sequence::Phase, AdvanceError, Entry, Limits, Refusal, Scheduler, SequenceId, Step,
 	},
@@ -167,6 +167,8 @@ impl Driver {
 		let here_before: BTreeSet<_> =
 			before.keys().copied().filter(|id| self.is_here(*id)).collect();
 		let patience_before = self.patience();
+		let had_something: BTreeSet<_> =
+			self.scheduler.running.iter().map(|id| self.known[id].entry.tenant.clone()).collect();
 
 		let has_work = self.scheduler.has_work();
 		let step = self.scheduler.plan(self.now);
@@ -192,7 +194,7 @@ impl Driver {
 		}
 		for id in &step.preempted {
 			assert_ne!(oldest, Some(*id), "the oldest sequence was preempted");
-			assert!(step.admitted.is_empty());
+			assert!(step.admitted.len() <= 1, "more than the one that they made way for");
 			self.preempted.push(*id);
 		}
 		for admitted in &step.admitted {
@@ -204,7 +206,7 @@ impl Driver {
 			self.admitted.push(admitted.id);
 			self.cached_tokens.entry(admitted.id).or_insert(admitted.cached_tokens);
 		}
-		self.check_passing(&step, &before, &here_before, &patience_before);
+		self.check_passing(&step, &before, &here_before, &patience_before, &had_something);
 		self.check_segments(&step);
 		self.check();
 		step
@@ -291,6 +293,7 @@ impl Driver {
 		before: &BTreeMap<SequenceId, Turn>,
 		here_before: &BTreeSet<SequenceId>,
 		patience_before: &BTreeMap<SequenceId, usize>,
+		had_something: &BTreeSet<Tenant>,
 	) {
 		for (id, patience) in self.patience() {
 			let Some(turn) = before.get(&id) else {
@@ -300,6 +303,13 @@ impl Driver {
 			let later = step.admitted.iter().filter(|it| before[&it.id] > *turn).count();
 			let counted = patience_before[&id] - patience;
 			match (here_before.contains(&id), self.is_here(id)) {
+				(true, true) if counted < later => {
+					// One of a tenant that has less went before it.
+					let tenant = &self.known[&id].entry.tenant;
+					let other = &self.known[&step.admitted[0].id].entry.tenant;
+					assert_eq!(counted + 1, later);
+					assert!(had_something.contains(tenant) && other != tenant);
+				},
 				(true, true) => assert_eq!(counted, later),
 				// Its adapter was evicted in between.
 				(true, false) => assert!(counted <= later),
@@ -374,7 +384,7 @@ impl Driver {
 		pages.check(running.iter().map(|id| &sequences[id].running().unwrap().pages[..]));
 		let mut references = BTreeMap::new();
 		for id in running {
-			if let Some(key) = sequences[id].adapter {
+			if let Some(key) = sequences[id].root.adapter {
 				*references.entry(key).or_default() += 1;
 			}
 		}

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::{driver::Driver, key, tenant};
 use crate::serving::{
 	scheduler::{Entry, Limits, SequenceId},
-	slots::{AdapterLimits, Asked},
+	slots::{AdapterLimits, Asked, Pinned},
 };
 
 #[derive(Clone, Debug)]
@@ -164,7 +164,9 @@ fn apply(driver: &mut Driver, operation: Operation, next: &mut u64) {
 			}
 		},
 		Operation::Pin(number) => {
-			let _ = driver.scheduler.pin(key(number));
+			if driver.scheduler.pin(key(number)) == Ok(Pinned::OnceRead(Asked::Load)) {
+				driver.loading.insert(key(number));
+			}
 		},
 		Operation::Unpin(number) => driver.scheduler.unpin(key(number)),
 		Operation::Unload(number) => driver.unload(key(number)),

@@ -16,6 +16,9 @@ use std::collections::BTreeSet;
 /// the records. Suffixes are sorted in 32 bits.
 pub const MAX_POSITIONS: usize = 1 << 28;
 
+/// Bytes of a leaf in a contribution's tree: its node, and together with the other leaves as many above.
+const TREE_BYTES_PER_LEAF: usize = 2 * size_of::<H256>();
+
 /// A contribution to be indexed.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct IndexedContribution {
@@ -34,6 +37,16 @@ pub(crate) struct Indexed {
 	pub(crate) contributed_at: u64,
 	pub(crate) content: ContributionContent,
 	pub(crate) tree: merkle::Tree,
+}
+
+impl Indexed {
+	/// Bytes of memory.
+	fn bytes(&self) -> usize {
+		let records = &self.content.records;
+		let canonical: usize = records.iter().map(|record| record.canonical.capacity()).sum();
+		let salted = records.capacity() * size_of::<SaltedRecord>();
+		size_of::<Self>() + canonical + salted + records.len() * TREE_BYTES_PER_LEAF
+	}
 }
 
 /// A record that is in the index.
@@ -138,6 +151,12 @@ impl SpanIndex {
 		let records = self.records.capacity() * size_of::<IndexedRecord>();
 		let ends = self.ends.capacity() * size_of::<u32>();
 		self.dictionary.bytes() + self.suffixes.bytes() + records + ends
+	}
+
+	/// Bytes of memory that the index takes with the records, their salts and their trees.
+	pub fn held_bytes(&self) -> usize {
+		let contributions = self.contributions.iter().map(Indexed::bytes);
+		size_of::<Self>() + self.index_bytes() + contributions.sum::<usize>()
 	}
 
 	/// The occurrence at a position, its record, and the proof that the record is its contribution's.

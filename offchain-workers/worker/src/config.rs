@@ -21,6 +21,10 @@ pub const MAX_KNOWN_JOBS: usize = 65_536;
 /// milliseconds.
 pub const DEFAULT_CHECKPOINT_EVERY: Duration = Duration::from_secs(15);
 
+/// Bytes that span indexes in memory take together, with the records in them: 1 GiB, thousands of models'
+/// with some hundred records each.
+pub const DEFAULT_INDEX_BYTES: usize = 1 << 30;
+
 /// How long answers at the gateway may go on when the worker stops: most end in that time, and whoever
 /// sends SIGTERM waits as long before SIGKILL.
 pub const DEFAULT_DRAIN: Duration = Duration::from_secs(30);
@@ -71,6 +75,9 @@ pub struct ServingConfig {
 	pub max_adapters: usize,
 	/// Bytes that they take together.
 	pub adapter_bytes: usize,
+	/// Bytes that span indexes in memory take together, of all base models. One that is larger is kept
+	/// alone.
+	pub index_bytes: usize,
 }
 
 impl Default for ServingConfig {
@@ -80,6 +87,7 @@ impl Default for ServingConfig {
 			cache_tokens: DEFAULT_CACHE_TOKENS,
 			max_adapters: DEFAULT_MAX_ADAPTERS,
 			adapter_bytes: DEFAULT_ADAPTER_BYTES,
+			index_bytes: DEFAULT_INDEX_BYTES,
 		}
 	}
 }

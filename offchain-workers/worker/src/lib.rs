@@ -12,7 +12,7 @@
 //! | [`gateway`] | OpenAI's API, for applications |
 //! | [`job`], [`board`], [`journal`], [`events`] | which jobs there are and how they stand, in memory and on disk |
 //! | [`compute`], [`inference`], [`generation`], [`training`] | the computing thread and the two kinds of work |
-//! | [`base_model`], [`models`], [`sources`] | what is worked with: base models, adapters, contributions |
+//! | [`base_model`], [`models`], [`indexes`], [`sources`] | what is worked with: base models, adapters, span indexes, contributions |
 //! | [`evidence`] | why somebody was paid |
 //! | [`failure`], [`metrics`] | what goes wrong and what the chain hears of it, what is counted |
 //!
@@ -37,6 +37,7 @@ pub mod gateway;
 pub mod generation;
 pub mod hexadecimal;
 pub mod http;
+pub mod indexes;
 pub mod inference;
 pub mod job;
 pub mod journal;

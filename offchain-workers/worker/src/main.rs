@@ -95,6 +95,9 @@ struct Serve {
 	/// Bytes of memory for them.
 	#[arg(long, value_name = "BYTES", default_value_t = DEFAULT_ADAPTER_BYTES)]
 	adapter_bytes: usize,
+	/// Bytes of memory for span indexes, by which answers are attributed, with the records in them.
+	#[arg(long, value_name = "BYTES", default_value_t = DEFAULT_INDEX_BYTES)]
+	index_bytes: usize,
 }
 
 #[derive(Subcommand)]
@@ -294,6 +297,7 @@ fn serve(arguments: Serve) -> anyhow::Result<()> {
 		cache_tokens,
 		max_adapters,
 		adapter_bytes,
+		index_bytes,
 	} = arguments;
 	let data = data.context("--data is missing")?;
 	let config = Config {
@@ -311,6 +315,7 @@ fn serve(arguments: Serve) -> anyhow::Result<()> {
 			cache_tokens,
 			max_adapters,
 			adapter_bytes,
+			index_bytes,
 		},
 		gateway: gateway
 			.map(|listen| GatewayConfig { listen, drain: Duration::from_secs(gateway_drain) }),

@@ -5,6 +5,8 @@ use crate::{
 	base_model::BaseModel,
 	config::ServingConfig,
 	failure::{Failure, Stopped},
+	hexadecimal::show,
+	indexes::{Indexes, LoadedIndex},
 	sources,
 };
 use codec::{DecodeAll, Encode};
@@ -18,6 +20,7 @@ use openledger_engine::{
 	LlamaConfig, Model,
 };
 use openledger_primitives::{
+	content::content_hash,
 	worker_api::{BaseModelHashes, InferenceOrder, SourceContribution, MAX_ORDER_BYTES},
 	H256,
 };
@@ -36,8 +39,6 @@ use std::{
 const TRAINING_BASES: usize = 1;
 /// Adapters whose sources are known, at some dozens of bytes each.
 const KNOWN_ADAPTERS: usize = 4_096;
-/// Span indexes in memory, which hold the records of their contributions.
-const LOADED_INDEXES: usize = 8;
 
 /// Metadata key, in an adapter's file, of the hash of its base model's weights.
 const BASE_WEIGHTS_KEY: &str = "openledger.base_weights";
@@ -91,9 +92,6 @@ impl fmt::Debug for ServedBase {
 	}
 }
 
-/// A span index in memory, and what it was built from.
-pub type LoadedIndex = (Arc<SpanIndex>, Arc<Vec<SourceContribution>>);
-
 /// Base models, adapters and span indexes. See the [module](self).
 #[derive(Debug)]
 pub struct Models {
@@ -103,7 +101,7 @@ pub struct Models {
 	training: Mutex<LruCache<H256, Arc<Model>>>,
 	/// The list of sources of each adapter that was found to fit its base model.
 	adapter_sources: Mutex<LruCache<(H256, H256), H256>>,
-	indexes: Mutex<LruCache<H256, LoadedIndex>>,
+	indexes: Indexes,
 }
 
 impl Models {
@@ -140,7 +138,7 @@ impl Models {
 			threads,
 			training: Mutex::new(cache(TRAINING_BASES)),
 			adapter_sources: Mutex::new(cache(KNOWN_ADAPTERS)),
-			indexes: Mutex::new(cache(LOADED_INDEXES)),
+			indexes: Indexes::new(config.index_bytes),
 		})
 	}
 
@@ -218,11 +216,13 @@ impl Models {
 		Ok(sources)
 	}
 
-	/// The index of this root, built from the listed contributions if it is not in memory.
+	/// The index of this root over the listed contributions.
 	fn index(&self, root: H256, list: H256) -> Result<LoadedIndex, Stopped> {
-		if let Some(loaded) = self.indexes.lock().get(&root) {
-			return Ok(loaded.clone());
-		}
+		self.indexes.get(list, root, || self.build_index(list))
+	}
+
+	/// Builds the index over the listed contributions, and gives these too.
+	fn build_index(&self, list: H256) -> Result<(SpanIndex, Vec<SourceContribution>), Stopped> {
 		let unusable = |why: String| Failure::SourceListUnusable { hash: list, why };
 		let bytes = sources::fetch(&self.store, list, Failure::SourceListMissing)?;
 		if bytes.len() > MAX_ORDER_BYTES {
@@ -230,22 +230,16 @@ impl Models {
 		}
 		let sources = Vec::<SourceContribution>::decode_all(&mut &*bytes)
 			.map_err(|error| unusable(error.to_string()))?;
+		tracing::info!(list = %show(list), contributions = sources.len(), "building a span index");
 		let contributions = sources::fetch_all(&self.store, &sources)?;
 		let index = SpanIndex::build(contributions)
 			.map_err(|error| Failure::NotIndexable(error.to_string()))?;
-		if index.root() != root {
-			let found = index.root();
-			return Err(Failure::WrongSpanIndex { found, ordered: root }.into());
-		}
-		Ok(self.keep_index(index, sources))
+		Ok((index, sources))
 	}
 
-	/// Keeps an index in memory under its root.
+	/// Keeps an index in memory for those who answer with what was trained on these sources.
 	pub fn keep_index(&self, index: SpanIndex, sources: Vec<SourceContribution>) -> LoadedIndex {
-		let root = index.root();
-		let loaded = (Arc::new(index), Arc::new(sources));
-		self.indexes.lock().put(root, loaded.clone());
-		loaded
+		self.indexes.keep(content_hash(&sources.encode()), index, sources)
 	}
 
 	/// Puts the list of an adapter's sources into the store.
@@ -263,7 +257,7 @@ fn read_adapter(
 	config: &LlamaConfig,
 	precision: Precision,
 ) -> Result<(PackedAdapter, H256), Stopped> {
-	let pack = |blob: &mut BlobReader| {
+	let pack = |blob: &mut BlobReader<'_>| {
 		let length = blob.length();
 		PackedAdapter::from_reader(blob, length, config, precision)
 	};

@@ -3,14 +3,19 @@
 use super::{asking::Prompt, serving::Asked, Gateway};
 use crate::{
 	hexadecimal::show,
+	indexes::LoadedIndex,
 	inference::{self, mode, mode_name},
-	models::LoadedIndex,
 };
 use openledger_attribution::{Attribution, SpanEvidence};
 use openledger_engine::serving::Answer;
 use openledger_primitives::content::content_hash;
 use serde_json::{json, Value};
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
+use tokio::time::timeout;
+
+/// The longest time for which the end of an answer waits for its attribution: an index over a hundred
+/// million words is built in less. It goes on being built, for the answers that come later.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// What goes beside an answer.
 #[derive(Clone, Debug, Default)]
@@ -60,7 +65,21 @@ fn receipt(asked: &Asked, prompt: &Prompt, answer: &Answer) -> Value {
 	})
 }
 
+/// Attributes an answer, unless that takes too long or the worker waits no longer.
 async fn attribute(
+	gateway: &Arc<Gateway>,
+	asked: &Asked,
+	answer: &Answer,
+) -> Result<(Attribution, String), String> {
+	tokio::select! {
+		attributed = timeout(PATIENCE, search(gateway, asked, answer)) => {
+			attributed.map_err(|_| format!("it took more than {} s", PATIENCE.as_secs()))?
+		},
+		() = gateway.cut.cancelled() => Err("the worker is stopping".into()),
+	}
+}
+
+async fn search(
 	gateway: &Arc<Gateway>,
 	asked: &Asked,
 	answer: &Answer,
@@ -68,16 +87,34 @@ async fn attribute(
 	let (Some(adapter), Some(root)) = (asked.adapter(), asked.span_index()) else {
 		return Err("the model has no span index".into());
 	};
-	let _permit = gateway.attributions.acquire().await.map_err(|_| "the worker is stopping")?;
-	let (context, base) = (gateway.context.clone(), asked.served.base.hashes);
+	let turn = Turn::wait(gateway).await?;
+	let base = asked.served.base.hashes;
 	let Answer { text, tokens, .. } = answer.clone();
-	let attributing = tokio::task::spawn_blocking(move || {
-		let index = context.models.index_of(base, adapter, root);
+	let searching = tokio::task::spawn_blocking(move || {
+		let index = turn.0.context.models.index_of(base, adapter, root);
 		let (index, _): LoadedIndex = index.map_err(|stopped| stopped.to_string())?;
 		let attribution = inference::attributed(&index, &text, &tokens);
 		attribution.map(|it| (it, text)).map_err(|failure| failure.to_string())
 	});
-	attributing.await.map_err(|_| "attribution failed")?
+	searching.await.map_err(|_| "attribution failed")?
+}
+
+/// One of the attributions that may go on at a time. Whoever searches has it, and not who waits for
+/// that: when a client goes away, its search goes on to its end all the same.
+struct Turn(Arc<Gateway>);
+
+impl Turn {
+	async fn wait(gateway: &Arc<Gateway>) -> Result<Self, String> {
+		let permit = gateway.attributions.acquire().await.map_err(|_| "the worker is stopping")?;
+		permit.forget();
+		Ok(Self(gateway.clone()))
+	}
+}
+
+impl Drop for Turn {
+	fn drop(&mut self) {
+		self.0.attributions.add_permits(1);
+	}
 }
 
 fn attribution_json(attribution: &Attribution, text: &str) -> Value {

@@ -5,7 +5,7 @@ use super::{
 	callers::Caller,
 	error::OpenAiError,
 	form::{finish_reason, Envelope, Form, Usage, Whole},
-	receipt,
+	receipt::{self, Beside},
 	request::Options,
 	serving::Asked,
 	Gateway,
@@ -16,11 +16,14 @@ use axum::{
 	response::{IntoResponse, Response},
 	Json,
 };
-use futures_util::stream;
-use openledger_engine::serving::Event;
+use futures_util::{
+	future::join_all,
+	stream::{self, FuturesUnordered, StreamExt},
+};
+use openledger_engine::serving::{Answer, Event};
 use serde_json::{Map, Value};
 use std::{convert::Infallible, sync::Arc, time::Duration};
-use tokio::{sync::mpsc, time::timeout};
+use tokio::{sync::mpsc, time::sleep};
 
 /// Messages of a stream that wait for the connection.
 const WAITING_MESSAGES: usize = 64;
@@ -53,6 +56,17 @@ impl Asking {
 		let number = index.checked_div(self.options.choices).unwrap_or_default();
 		self.prompts.get(number).ok_or_else(OpenAiError::broken)
 	}
+
+	/// What goes beside the answer at `index`.
+	async fn beside(
+		&self,
+		gateway: &Arc<Gateway>,
+		index: usize,
+		answer: &Answer,
+	) -> Result<Beside, OpenAiError> {
+		let (prompt, attribution) = (self.prompt(index)?, self.options.attribution);
+		Ok(receipt::beside(gateway, &self.asked, prompt, answer, attribution).await)
+	}
 }
 
 /// Answers a request.
@@ -75,16 +89,16 @@ async fn whole(
 	asking: &Asking,
 	mut running: Running,
 ) -> Result<Response, OpenAiError> {
-	let Asking { envelope, form, asked, options, .. } = asking;
+	let Asking { envelope, form, options, .. } = asking;
 	let outcomes = running.finish().await?;
+	let besides =
+		outcomes.iter().enumerate().map(|(index, it)| asking.beside(gateway, index, &it.answer));
+	let besides = join_all(besides).await;
 	let (mut usage, mut choices) = (Usage::default(), Vec::with_capacity(outcomes.len()));
-	for (index, outcome) in outcomes.iter().enumerate() {
-		usage.add(index, options, outcome.cached_tokens, &outcome.answer);
-		let prompt = asking.prompt(index)?;
-		let attribution = options.attribution;
-		let beside = receipt::beside(gateway, asked, prompt, &outcome.answer, attribution).await;
+	for (index, (outcome, beside)) in outcomes.iter().zip(besides).enumerate() {
 		let (scores, told, answer) = (&outcome.scores, &outcome.told, &outcome.answer);
-		choices.push(form.whole(index, Whole { scores, told, answer, beside }));
+		usage.add(index, options, outcome.cached_tokens, answer);
+		choices.push(form.whole(index, Whole { scores, told, answer, beside: beside? }));
 	}
 	running.charge.settle().await;
 	let [object, _] = form.objects();
@@ -96,8 +110,13 @@ async fn whole(
 fn streamed(gateway: Arc<Gateway>, asking: Asking, running: Running) -> Response {
 	let (sender, receiver) = mpsc::channel(WAITING_MESSAGES);
 	tokio::spawn(async move {
-		let streaming =
-			Streaming { gateway, asking, running, client: Client(sender), usage: Usage::default() };
+		let streaming = Streaming {
+			gateway,
+			asking: Arc::new(asking),
+			running,
+			client: Client(sender),
+			usage: Usage::default(),
+		};
 		streaming.run().await;
 	});
 	let messages = stream::unfold(receiver, async |mut receiver: mpsc::Receiver<Bytes>| {
@@ -136,9 +155,36 @@ struct Sent {
 	cached_tokens: usize,
 }
 
+/// An answer of which everything was sent but its end.
+struct Ended {
+	index: usize,
+	answer: Answer,
+	beside: Beside,
+}
+
+impl Ended {
+	/// Waits for what goes beside an answer.
+	async fn of(
+		gateway: Arc<Gateway>,
+		asking: Arc<Asking>,
+		index: usize,
+		answer: Answer,
+	) -> Result<Self, OpenAiError> {
+		let beside = asking.beside(&gateway, index, &answer).await?;
+		Ok(Self { index, answer, beside })
+	}
+}
+
+/// What comes next in a stream.
+enum Next {
+	Event(Result<Option<(usize, Event)>, OpenAiError>),
+	Ended(Result<Ended, OpenAiError>),
+	Silence,
+}
+
 struct Streaming {
 	gateway: Arc<Gateway>,
-	asking: Asking,
+	asking: Arc<Asking>,
 	running: Running,
 	client: Client,
 	usage: Usage,
@@ -159,33 +205,39 @@ impl Streaming {
 	/// Sends all answers. The outer error is that nobody reads them, the inner one is told.
 	async fn send_all(&mut self) -> Result<Result<(), OpenAiError>, Gone> {
 		let mut sent = vec![Sent::default(); self.running.open];
-		loop {
+		// Answers are attributed beside the others, which go on meanwhile.
+		let mut ending = FuturesUnordered::new();
+		while self.running.open > 0 || !ending.is_empty() {
 			let next = tokio::select! {
-				next = timeout(SILENCE, self.running.next()) => next,
+				next = self.running.next(), if self.running.open > 0 => Next::Event(next),
+				Some(ended) = ending.next() => Next::Ended(ended),
+				() = sleep(SILENCE) => Next::Silence,
 				() = self.client.0.closed() => return Err(Gone),
 			};
-			let (index, event) = match next {
-				Err(_) => {
-					self.client.say(COMMENT).await?;
-					continue;
+			match next {
+				Next::Event(Ok(Some((index, event)))) => {
+					let Some(sent) = sent.get_mut(index) else { continue };
+					if let Some(answer) = self.send(index, event, sent).await? {
+						let (gateway, asking) = (self.gateway.clone(), self.asking.clone());
+						ending.push(Ended::of(gateway, asking, index, answer));
+					}
 				},
-				Ok(Ok(Some(next))) => next,
-				Ok(Ok(None)) => return Ok(Ok(())),
-				Ok(Err(error)) => return Ok(Err(error)),
-			};
-			let Some(sent) = sent.get_mut(index) else { continue };
-			if let Err(error) = self.send(index, event, sent).await? {
-				return Ok(Err(error));
+				Next::Event(Ok(None)) => {},
+				Next::Ended(Ok(ended)) => self.send_end(ended).await?,
+				Next::Silence => self.client.say(COMMENT).await?,
+				Next::Event(Err(error)) | Next::Ended(Err(error)) => return Ok(Err(error)),
 			}
 		}
+		Ok(Ok(()))
 	}
 
+	/// Sends what an event brings; gives the answer when there is no more of it.
 	async fn send(
 		&mut self,
 		index: usize,
 		event: Event,
 		sent: &mut Sent,
-	) -> Result<Result<(), OpenAiError>, Gone> {
+	) -> Result<Option<Answer>, Gone> {
 		let form = &self.asking.form;
 		match event {
 			Event::Prompt { cached_tokens, scores } => {
@@ -208,24 +260,23 @@ impl Streaming {
 				if let Some(rest) = answer.text.get(sent.bytes..).filter(|rest| !rest.is_empty()) {
 					self.send_choice(form.piece(index, rest, sent.characters, None)).await?;
 				}
-				let Asking { asked, options, .. } = &self.asking;
-				self.usage.add(index, options, sent.cached_tokens, &answer);
-				let prompt = match self.asking.prompt(index) {
-					Ok(prompt) => prompt,
-					Err(error) => return Ok(Err(error)),
-				};
-				let beside =
-					receipt::beside(&self.gateway, asked, prompt, &answer, options.attribution)
-						.await;
-				if self.running.open == 0 {
-					self.running.charge.settle().await;
-				}
-				let choice = self.asking.form.closing(index, finish_reason(&answer), beside);
-				self.send_choice(choice).await?;
+				self.usage.add(index, &self.asking.options, sent.cached_tokens, &answer);
+				return Ok(Some(answer));
 			},
-			Event::Failed(failed) => return Ok(Err(failed.into())),
+			// `Running::next` gives it as an error.
+			Event::Failed(_) => {},
 		}
-		Ok(Ok(()))
+		Ok(None)
+	}
+
+	async fn send_end(&mut self, ended: Ended) -> Result<(), Gone> {
+		let Ended { index, answer, beside } = ended;
+		// The last end that is sent comes after all answers.
+		if self.running.open == 0 {
+			self.running.charge.settle().await;
+		}
+		let choice = self.asking.form.closing(index, finish_reason(&answer), beside);
+		self.send_choice(choice).await
 	}
 
 	async fn send_choice(&self, choice: Value) -> Result<(), Gone> {

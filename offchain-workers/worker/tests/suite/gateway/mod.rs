@@ -7,6 +7,7 @@ mod chat;
 mod completions;
 mod drain;
 mod faults;
+mod indexes;
 mod keys;
 mod slow;
 

@@ -16,6 +16,7 @@ use crate::{
 use openledger_engine::serving::{self, ServingModel};
 use openledger_store::{Store, StoreError};
 use std::{
+	collections::HashMap,
 	io,
 	net::SocketAddr,
 	path::PathBuf,
@@ -45,6 +46,14 @@ pub enum StartError {
 	/// Without keys everybody who reaches the address could ask.
 	#[error("{0} is not a loopback address, and there are no API keys: make one with `openledger-worker keys add`, or let the gateway listen on 127.0.0.0/8 or ::1")]
 	GatewayNeedsKeys(SocketAddr),
+	/// Nobody could tell at the gateway which of the two is meant.
+	#[error("{first} and {second} have the same name, by which the gateway's clients ask for a base model: rename one of the two")]
+	SameName {
+		/// One base model.
+		first: PathBuf,
+		/// Another one.
+		second: PathBuf,
+	},
 	/// The gateway does not start.
 	#[error(transparent)]
 	Gateway(#[from] GatewayError),
@@ -157,9 +166,10 @@ impl Daemon {
 	pub async fn stop(self) {
 		self.context.board.stop();
 		self.housekeeping.abort();
-		if let Some(gateway) = self.gateway {
-			gateway.stop().await;
-		}
+		let gateway = match self.gateway {
+			Some(gateway) => Some(gateway.stop().await),
+			None => None,
+		};
 		self.server.stop().await;
 		let (computing, context) = (self.computing, self.context);
 		let ended = spawn_blocking(move || {
@@ -169,6 +179,9 @@ impl Daemon {
 		});
 		if !matches!(ended.await, Ok(Ok(()))) {
 			tracing::warn!("a computing thread ended with a panic");
+		}
+		if let Some(gateway) = gateway {
+			gateway.close().await;
 		}
 	}
 }
@@ -203,6 +216,9 @@ fn open(config: Config) -> Result<Opened, StartError> {
 	let open_base = |path: &PathBuf| BaseModel::open(path, config.serving.precision);
 	let bases: Vec<(BaseModel, ServingModel)> =
 		config.bases.iter().map(open_base).collect::<Result<_, _>>()?;
+	if config.gateway.is_some() {
+		check_names(&bases)?;
+	}
 	let models = Models::new(bases, store.clone(), config.threads, &config.serving)?;
 	let context = Arc::new(Context {
 		board,
@@ -217,6 +233,17 @@ fn open(config: Config) -> Result<Opened, StartError> {
 	let open_gateway = |_| Gateway::open(context.clone(), &config.data);
 	let gateway = config.gateway.as_ref().map(open_gateway).transpose()?.map(Arc::new);
 	Ok((context, gateway))
+}
+
+/// Checks that each base model has a name of its own.
+fn check_names(bases: &[(BaseModel, ServingModel)]) -> Result<(), StartError> {
+	let mut paths = HashMap::new();
+	for (base, _) in bases {
+		if let Some(first) = paths.insert(&base.name, &base.path) {
+			return Err(StartError::SameName { first: first.clone(), second: base.path.clone() });
+		}
+	}
+	Ok(())
 }
 
 /// Forgets what is over, unless the clock that tells is in doubt, and measures the store.

@@ -6,8 +6,8 @@ use openledger_engine::serving::Precision;
 use openledger_worker::{
 	base_model::BaseModel,
 	config::{
-		DEFAULT_ADAPTER_BYTES, DEFAULT_CACHE_TOKENS, DEFAULT_DRAIN, DEFAULT_LISTEN,
-		DEFAULT_MAX_ADAPTERS, DEFAULT_MAX_BLOB_BYTES, DEFAULT_MAX_QUEUE,
+		DEFAULT_ADAPTER_BYTES, DEFAULT_CACHE_TOKENS, DEFAULT_DRAIN, DEFAULT_INDEX_BYTES,
+		DEFAULT_LISTEN, DEFAULT_MAX_ADAPTERS, DEFAULT_MAX_BLOB_BYTES, DEFAULT_MAX_QUEUE,
 	},
 	gateway::{
 		amounts::{parse_open, show_open, Planks},
@@ -24,8 +24,8 @@ use tracing_subscriber::EnvFilter;
 const EXIT_CODES: &str = "Exit codes:
   0  stopped by SIGTERM or SIGINT, or done
   1  an unexpected fault
-  2  wrong arguments, among them a listening address that is not loopback, and a gateway elsewhere
-     than on loopback without API keys
+  2  wrong arguments, among them a listening address that is not loopback, a gateway elsewhere than
+     on loopback without API keys, and two base models of one name for a gateway
   3  a base model cannot be read, or is not one
   4  the data folder cannot be used: its disk, its permissions, or another worker has it
   5  the address cannot be listened on
@@ -209,7 +209,11 @@ fn main() -> ExitCode {
 
 fn exit_code(error: &anyhow::Error) -> ExitCode {
 	match error.downcast_ref() {
-		Some(StartError::NotLoopback(_) | StartError::GatewayNeedsKeys(_)) => 2.into(),
+		Some(
+			StartError::NotLoopback(_)
+			| StartError::GatewayNeedsKeys(_)
+			| StartError::SameName { .. },
+		) => 2.into(),
 		Some(StartError::BaseModel(_)) => 3.into(),
 		Some(
 			StartError::Store(_) | StartError::Disk(_) | StartError::Gateway(GatewayError::Disk(_)),

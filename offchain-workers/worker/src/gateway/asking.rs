@@ -143,7 +143,7 @@ pub async fn start(
 			format!("{answers} answers are asked for, more than the {MAX_ANSWERS} of one request."),
 		));
 	}
-	let constraint = constraint(asked, options).await?;
+	let constraint = constraint(&caller, asked, options).await?;
 	let max_tokens = |prompt: &Prompt| {
 		let room = asked.served.model().max_context().saturating_sub(prompt.tokens.len());
 		options.max_tokens.unwrap_or(usize::MAX).min(room)
@@ -188,7 +188,8 @@ pub async fn start(
 				deadline: Some(deadline),
 				..Request::new(caller.tenant.clone(), prompt.tokens.clone(), 0)
 			};
-			let mut watch = gateway.metrics.watch(&asked.name, asked.adapter().is_some());
+			let adapter = asked.adapter().map(|_| asked.name.as_str());
+			let mut watch = gateway.metrics.watch(&asked.served.base.name, adapter);
 			let index = number * options.choices + choice;
 			let (sender, unread) = (sender.clone(), running.unread.clone());
 			let (charge, is_charged) = (charge.clone(), is_charged.clone());
@@ -224,16 +225,15 @@ pub async fn start(
 	Ok(running)
 }
 
-/// What keeps the answers to a schema, made where it blocks nobody.
+/// What keeps the answers to a schema.
 async fn constraint(
+	caller: &Caller,
 	asked: &Asked,
 	options: &Options,
 ) -> Result<Option<super::json_mode::Json>, OpenAiError> {
 	let AnswerFormat::Json(schema) = &options.format else { return Ok(None) };
 	let (served, schema) = (asked.served.clone(), schema.clone());
-	let making =
-		tokio::task::spawn_blocking(move || served.grammars.constraint(served.model(), &schema));
-	making.await.map_err(|_| OpenAiError::broken())?.map(Some)
+	caller.compile(move || served.grammars.constraint(served.model(), &schema)).await.map(Some)
 }
 
 impl Running {

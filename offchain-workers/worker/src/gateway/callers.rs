@@ -26,8 +26,11 @@ const REQUESTS: usize = 256;
 /// Bodies of one tenant that are taken in at a time; further ones wait. With the bytes of a body this
 /// bounds the memory that a tenant takes before its requests are known.
 const BODIES: usize = 8;
-/// Bodies that are made JSON, and then tokens, at a time, of all tenants.
-const READ: usize = 4;
+/// Bodies that are made JSON, and then tokens, at a time: of one tenant, so that it leaves room for
+/// others, and of all. Further ones wait.
+const READ: (usize, usize) = (2, 4);
+/// Schemas that are compiled at a time, of one tenant and of all.
+const COMPILED: (usize, usize) = (2, 4);
 /// Whose requests they are when there are no keys.
 const NOBODY: &str = "local";
 
@@ -40,16 +43,24 @@ pub struct Callers {
 	/// when all of them are removed.
 	open: bool,
 	rooms: Mutex<HashMap<Arc<str>, Arc<Room>>>,
+	shared: Shared,
+}
+
+/// What all tenants may have under way together.
+#[derive(Clone, Debug)]
+struct Shared {
 	reading: Arc<Semaphore>,
+	compiling: Arc<Semaphore>,
 }
 
 /// What a tenant may have under way.
 #[derive(Debug)]
 struct Room {
 	requests: Arc<Semaphore>,
-	bodies: Semaphore,
-	/// Shared with all other tenants.
+	bodies: Arc<Semaphore>,
 	reading: Arc<Semaphore>,
+	compiling: Arc<Semaphore>,
+	shared: Shared,
 }
 
 /// Somebody who asks.
@@ -68,8 +79,11 @@ impl Callers {
 	/// Reads the keys.
 	pub fn open(data: &Path) -> Result<Self, DiskError> {
 		let keys = Keys::open(data)?;
-		let reading = Arc::new(Semaphore::new(READ));
-		Ok(Self { open: keys.is_empty(), keys, rooms: Mutex::default(), reading })
+		let shared = Shared {
+			reading: Arc::new(Semaphore::new(READ.1)),
+			compiling: Arc::new(Semaphore::new(COMPILED.1)),
+		};
+		Ok(Self { open: keys.is_empty(), keys, rooms: Mutex::default(), shared })
 	}
 
 	/// Whether only those with a key are answered.
@@ -109,8 +123,10 @@ impl Callers {
 	fn room(&self, name: &Arc<str>) -> Arc<Room> {
 		let room = || Room {
 			requests: Arc::new(Semaphore::new(REQUESTS)),
-			bodies: Semaphore::new(BODIES),
-			reading: self.reading.clone(),
+			bodies: Arc::new(Semaphore::new(BODIES)),
+			reading: Arc::new(Semaphore::new(READ.0)),
+			compiling: Arc::new(Semaphore::new(COMPILED.0)),
+			shared: self.shared.clone(),
 		};
 		let mut rooms = self.rooms.lock();
 		rooms.entry(name.clone()).or_insert_with(|| Arc::new(room())).clone()
@@ -125,12 +141,39 @@ impl Caller {
 		body: Body,
 		read: impl FnOnce(Bytes) -> Result<T, OpenAiError> + Send + 'static,
 	) -> Result<T, OpenAiError> {
-		let _permit = self.room.bodies.acquire().await.map_err(|_| OpenAiError::broken())?;
+		let taken_in = permit(&self.room.bodies).await?;
 		let bytes = read_body(body, MAX_BODY_BYTES, BODY_PATIENCE).await?;
-		let _reading = self.room.reading.acquire().await.map_err(|_| OpenAiError::broken())?;
-		let reading = tokio::task::spawn_blocking(move || read(bytes));
-		reading.await.map_err(|_| OpenAiError::broken())?
+		let own = permit(&self.room.reading).await?;
+		let reading = permit(&self.room.shared.reading).await?;
+		blocking([taken_in, own, reading], move || read(bytes)).await
 	}
+
+	/// Compiles a schema, which can take long, where it blocks nobody.
+	pub async fn compile<T: Send + 'static>(
+		&self,
+		compile: impl FnOnce() -> Result<T, OpenAiError> + Send + 'static,
+	) -> Result<T, OpenAiError> {
+		let own = permit(&self.room.compiling).await?;
+		let compiling = permit(&self.room.shared.compiling).await?;
+		blocking([own, compiling], compile).await
+	}
+}
+
+async fn permit(of: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, OpenAiError> {
+	of.clone().acquire_owned().await.map_err(|_| OpenAiError::broken())
+}
+
+/// Does work that holds its permits until it is done. Whoever waits for it may be dropped before, when
+/// a client goes away; the work goes on.
+async fn blocking<T: Send + 'static>(
+	permits: impl Send + 'static,
+	work: impl FnOnce() -> Result<T, OpenAiError> + Send + 'static,
+) -> Result<T, OpenAiError> {
+	let working = tokio::task::spawn_blocking(move || {
+		let _permits = permits;
+		work()
+	});
+	working.await.map_err(|_| OpenAiError::broken())?
 }
 
 /// Lets those in who may ask, while the worker takes requests.

@@ -130,15 +130,25 @@ struct Echo {
 
 fn echoed(served: &Served, prompt: &Prompt) -> Echo {
 	let decoded = served.model().tokenizer().decode(&prompt.tokens).unwrap_or_default();
-	let offsets =
-		decoded.ranges.iter().map(|range| characters_before(&decoded.text, range.start)).collect();
+	let starts = decoded.ranges.iter().map(|range| range.start);
+	let offsets = characters_before(&decoded.text, starts).collect();
 	let text = prompt.text.clone().unwrap_or(decoded.text);
 	Echo { characters: text.chars().count(), text, offsets }
 }
 
-/// Characters that begin before this byte.
-fn characters_before(text: &str, byte: usize) -> usize {
-	text.char_indices().take_while(|(at, _)| *at < byte).count()
+/// How many characters begin before each of these bytes, which ascend: the text is read once.
+fn characters_before<'a>(
+	text: &'a str,
+	bytes: impl Iterator<Item = usize> + 'a,
+) -> impl Iterator<Item = usize> + 'a {
+	let mut beginnings = text.char_indices().map(|(at, _)| at).peekable();
+	let mut before = 0;
+	bytes.map(move |byte| {
+		while beginnings.next_if(|at| *at < byte).is_some() {
+			before += 1;
+		}
+		before
+	})
 }
 
 /// How completions are written.
@@ -210,9 +220,9 @@ impl Form for Completion {
 			self.echo(index).map_or(("", 0), |echo| (echo.text.as_str(), echo.characters));
 		let logprobs = if self.logprobs {
 			let mut lists = self.lists_of_prompt(index, of.scores);
-			for (told, token) in of.told.iter().zip(&answer.tokens) {
-				let offset = before + characters_before(&answer.text, token.text_range.start);
-				lists.push(tokenizer, told.id, Some(told.logprob), &told.top, offset);
+			let starts = answer.tokens.iter().map(|token| token.text_range.start);
+			for (told, offset) in of.told.iter().zip(characters_before(&answer.text, starts)) {
+				lists.push(tokenizer, told.id, Some(told.logprob), &told.top, before + offset);
 			}
 			lists.json()
 		} else {

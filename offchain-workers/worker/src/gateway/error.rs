@@ -250,6 +250,8 @@ impl From<Failed> for OpenAiError {
 				Self::new(StatusCode::INTERNAL_SERVER_ERROR, "server_error", sentence(&failed))
 					.with_code("adapter_unusable")
 			},
+			// A grammar that can be made can still be too intricate to be followed.
+			Failed::Constraint(_) => Self::field("response_format", sentence(&failed)),
 			Failed::DeadlinePassed => {
 				Self::new(StatusCode::GATEWAY_TIMEOUT, "timeout", sentence(&failed))
 			},

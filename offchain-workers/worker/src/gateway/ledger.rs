@@ -2,7 +2,11 @@
 //!
 //! Before a request begins, the most that it can cost is reserved; when it ends, however it ends, what
 //! it did cost is spent and the rest is free again. What was spent is on disk before the end of the
-//! answer is sent, so a worker that is killed forgets at most what was under way.
+//! answer is sent, so a worker that is killed forgets at most what was under way. One that is stopped
+//! forgets nothing: [`close`](Ledger::close).
+//!
+//! Accounts of keys that were removed stay, at some hundred bytes each: keys that come back, from a copy
+//! of their file say, have their limits for all time. A new key of an old name has an account of its own.
 
 use super::{
 	amounts::Planks,
@@ -51,11 +55,51 @@ struct Account {
 	reserved_planks: Balance,
 }
 
+/// A request under way.
+#[derive(Debug)]
+struct Reservation {
+	key: Arc<Key>,
+	prices: Prices,
+	tokens: u64,
+	planks: Balance,
+	count: Arc<Count>,
+}
+
+/// The keys' accounts, and what is under way on them.
+#[derive(Debug, Default)]
+struct Books {
+	accounts: BTreeMap<String, Account>,
+	/// By numbers that are never used again.
+	under_way: BTreeMap<u64, Reservation>,
+	next_number: u64,
+}
+
+impl Books {
+	/// Settles a request, unless it is settled: what it has cost so far is spent, and the rest of what
+	/// was reserved for it is free again. Whether anything was spent.
+	fn settle(&mut self, number: u64) -> bool {
+		let Some(reservation) = self.under_way.remove(&number) else { return false };
+		let Reservation { key, prices, tokens: reserved, planks: reserved_planks, count } =
+			reservation;
+		let tokens = count.so_far();
+		// It was reserved, and so much less could be computed too.
+		let planks = prices.fee(tokens.input, tokens.output).unwrap_or(reserved_planks);
+		let account = self.accounts.entry(key.id.clone()).or_default();
+		account.reserved_tokens = account.reserved_tokens.saturating_sub(reserved);
+		account.reserved_planks = account.reserved_planks.saturating_sub(reserved_planks);
+		let spent = &mut account.spent;
+		spent.input_tokens = spent.input_tokens.saturating_add(tokens.input.into());
+		spent.output_tokens = spent.output_tokens.saturating_add(tokens.output.into());
+		spent.planks = Planks(spent.planks.0.saturating_add(planks));
+		tokens != Tokens::default()
+	}
+}
+
 /// What all keys have spent.
 #[derive(Debug)]
 pub struct Ledger {
 	path: PathBuf,
-	accounts: Mutex<BTreeMap<String, Account>>,
+	books: Mutex<Books>,
 	/// Counts changes of what was spent.
 	changes: AtomicU64,
 	/// The change up to which everything is on disk.
@@ -81,7 +125,10 @@ impl Ledger {
 		let account = |(id, spent)| (id, Account { spent, ..Account::default() });
 		Ok(Self {
 			path: data.join(GATEWAY_FOLDER).join(FILE),
-			accounts: Mutex::new(read(data)?.into_iter().map(account).collect()),
+			books: Mutex::new(Books {
+				accounts: read(data)?.into_iter().map(account).collect(),
+				..Books::default()
+			}),
 			changes: AtomicU64::new(0),
 			written: tokio::sync::Mutex::new(0),
 			failing: AtomicBool::new(false),
@@ -105,9 +152,11 @@ impl Ledger {
 		let planks = prices.fee(most.input, most.output).ok_or_else(|| {
 			OpenAiError::quota("The request costs more than there can be.".into())
 		})?;
-		if let Some(key) = &key {
-			let mut accounts = self.accounts.lock();
-			let account = accounts.entry(key.id.clone()).or_default();
+		let count = Arc::new(Count::default());
+		let mut number = None;
+		if let Some(key) = key {
+			let mut books = self.books.lock();
+			let account = books.accounts.entry(key.id.clone()).or_default();
 			let tokens = account.spent.tokens().saturating_add(account.reserved_tokens);
 			let spent = account.spent.planks.0.saturating_add(account.reserved_planks);
 			match key.limit {
@@ -129,17 +178,34 @@ impl Ledger {
 			}
 			account.reserved_tokens = account.reserved_tokens.saturating_add(most.sum());
 			account.reserved_planks = account.reserved_planks.saturating_add(planks);
+			let reservation =
+				Reservation { key, prices, tokens: most.sum(), planks, count: count.clone() };
+			let next = books.next_number;
+			books.next_number = next.saturating_add(1);
+			books.under_way.insert(next, reservation);
+			number = Some(next);
 		}
-		Ok(Arc::new(Charge {
-			ledger: self.clone(),
-			runtime: Handle::current(),
-			key,
-			prices,
-			reserved: (most.sum(), planks),
-			input: AtomicU32::new(0),
-			output: AtomicU32::new(0),
-			settled: AtomicBool::new(false),
-		}))
+		Ok(Arc::new(Charge { ledger: self.clone(), runtime: Handle::current(), number, count }))
+	}
+
+	/// Settles a request, unless it is settled. Whether there is something to write down.
+	fn settle(&self, number: u64) -> bool {
+		let mut books = self.books.lock();
+		let has_cost = books.settle(number);
+		if has_cost {
+			self.changes.fetch_add(1, Ordering::AcqRel);
+		}
+		has_cost
+	}
+
+	/// Settles everything under way, whoever still holds it, and writes down what was spent. For the
+	/// end, when nothing is computed any more.
+	pub async fn close(self: &Arc<Self>) -> Result<(), DiskError> {
+		let under_way: Vec<u64> = self.books.lock().under_way.keys().copied().collect();
+		for number in under_way {
+			self.settle(number);
+		}
+		self.flush().await
 	}
 
 	/// Writes down what was spent until now, unless it is on disk. Calls at the same time share a
@@ -169,8 +235,8 @@ impl Ledger {
 
 	fn write(&self) -> Result<(), DiskError> {
 		let spent: BTreeMap<String, Spent> = {
-			let accounts = self.accounts.lock();
-			let worth_it = accounts.iter().filter(|(_, it)| it.spent != Spent::default());
+			let books = self.books.lock();
+			let worth_it = books.accounts.iter().filter(|(_, it)| it.spent != Spent::default());
 			worth_it.map(|(id, account)| (id.clone(), account.spent)).collect()
 		};
 		let json = serde_json::to_vec(&spent)
@@ -201,37 +267,42 @@ impl Tokens {
 	}
 }
 
-/// What a request costs, counted while it runs. Whoever holds it last settles it.
+/// Tokens of a request, counted while it runs.
+#[derive(Debug, Default)]
+struct Count {
+	input: AtomicU32,
+	output: AtomicU32,
+}
+
+impl Count {
+	fn so_far(&self) -> Tokens {
+		Tokens {
+			input: self.input.load(Ordering::Relaxed),
+			output: self.output.load(Ordering::Relaxed),
+		}
+	}
+}
+
+/// What a request costs. Whoever holds it last settles it.
 #[derive(Debug)]
 pub struct Charge {
 	ledger: Arc<Ledger>,
 	/// The last holder can be a thread of the engine.
 	runtime: Handle,
-	key: Option<Arc<Key>>,
-	prices: Prices,
-	reserved: (u64, Balance),
-	input: AtomicU32,
-	output: AtomicU32,
-	settled: AtomicBool,
+	/// The number of the request, if somebody's key pays for it.
+	number: Option<u64>,
+	count: Arc<Count>,
 }
 
 impl Charge {
 	/// So many tokens of prompt were read.
 	pub fn read(&self, tokens: u32) {
-		self.input.fetch_add(tokens, Ordering::Relaxed);
+		self.count.input.fetch_add(tokens, Ordering::Relaxed);
 	}
 
 	/// A token of an answer was written.
 	pub fn wrote(&self) {
-		self.output.fetch_add(1, Ordering::Relaxed);
-	}
-
-	/// What was read and written so far.
-	pub fn so_far(&self) -> Tokens {
-		Tokens {
-			input: self.input.load(Ordering::Relaxed),
-			output: self.output.load(Ordering::Relaxed),
-		}
+		self.count.output.fetch_add(1, Ordering::Relaxed);
 	}
 
 	/// Settles the request and waits until that is on disk. When it cannot be written the answer is
@@ -242,25 +313,9 @@ impl Charge {
 		}
 	}
 
-	/// Whether there is something to write down.
+	/// Settles the request, unless it is settled. Whether there is something to write down.
 	fn settle_in_memory(&self) -> bool {
-		let Some(key) = &self.key else { return false };
-		if self.settled.swap(true, Ordering::AcqRel) {
-			return false;
-		}
-		let tokens = self.so_far();
-		// It was reserved, and so much less could be computed too.
-		let planks = self.prices.fee(tokens.input, tokens.output).unwrap_or(self.reserved.1);
-		let mut accounts = self.ledger.accounts.lock();
-		let account = accounts.entry(key.id.clone()).or_default();
-		account.reserved_tokens = account.reserved_tokens.saturating_sub(self.reserved.0);
-		account.reserved_planks = account.reserved_planks.saturating_sub(self.reserved.1);
-		let spent = &mut account.spent;
-		spent.input_tokens = spent.input_tokens.saturating_add(tokens.input.into());
-		spent.output_tokens = spent.output_tokens.saturating_add(tokens.output.into());
-		spent.planks = Planks(spent.planks.0.saturating_add(planks));
-		self.ledger.changes.fetch_add(1, Ordering::AcqRel);
-		tokens != Tokens::default()
+		self.number.is_some_and(|number| self.ledger.settle(number))
 	}
 }
 
@@ -353,7 +408,7 @@ mod tests {
 					}
 				}
 				drop(open);
-				let account = ledger.accounts.lock().get(&key.id).copied().unwrap_or_default();
+				let account = ledger.books.lock().accounts.get(&key.id).copied().unwrap_or_default();
 				assert!(account.spent.tokens() <= limit);
 				assert_eq!((account.reserved_tokens, account.reserved_planks), (0, 0));
 			});

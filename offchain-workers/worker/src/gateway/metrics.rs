@@ -1,9 +1,14 @@
 //! What Prometheus is told about serving, under the names that vLLM gave it: dashboards made for vLLM
-//! show this gateway too.
+//! show this gateway too. As in vLLM, `model_name` is that of the base model also when an adapter
+//! answers: there are few of them, and up to ten thousand adapters.
+//!
+//! Not there is what would need to know when a request was admitted, which the engine does not tell:
+//! `vllm:request_queue_time_seconds`, `vllm:request_prefill_time_seconds` and
+//! `vllm:request_inference_time_seconds`.
 
 use crate::time;
 use openledger_engine::{
-	serving::{Counts, Event, Limits},
+	serving::{Answer, Counts, Event, Limits},
 	FinishReason,
 };
 use parking_lot::Mutex;
@@ -21,6 +26,11 @@ const TOKEN_SECONDS: [f64; 13] =
 	[0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 2.5];
 const REQUEST_SECONDS: [f64; 15] =
 	[0.3, 0.5, 0.8, 1.0, 1.5, 2.0, 2.5, 5.0, 10.0, 15.0, 20.0, 30.0, 40.0, 60.0, 600.0];
+/// vLLM's buckets, in tokens, up to the longest contexts.
+const REQUEST_TOKENS: [f64; 16] = [
+	1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1_000.0, 2_000.0, 5_000.0, 10_000.0,
+	20_000.0, 50_000.0, 100_000.0,
+];
 
 /// How requests end that nobody waits for any more.
 const ABORTED: &str = "abort";
@@ -36,6 +46,10 @@ pub struct GatewayMetrics {
 	first_token: HistogramVec,
 	between_tokens: HistogramVec,
 	request: HistogramVec,
+	decoding: HistogramVec,
+	per_token: HistogramVec,
+	request_prompt: HistogramVec,
+	request_generation: HistogramVec,
 	prompt_tokens: IntCounterVec,
 	generation_tokens: IntCounterVec,
 	succeeded: IntCounterVec,
@@ -94,6 +108,26 @@ impl GatewayMetrics {
 				"Time from a request to the end of its answer",
 				&REQUEST_SECONDS,
 			)?,
+			decoding: histograms(
+				"vllm:request_decode_time_seconds",
+				"Time from the first token of an answer to its last",
+				&REQUEST_SECONDS,
+			)?,
+			per_token: histograms(
+				"vllm:request_time_per_output_token_seconds",
+				"Mean time from one token of an answer to the next",
+				&TOKEN_SECONDS,
+			)?,
+			request_prompt: histograms(
+				"vllm:request_prompt_tokens",
+				"Tokens of the prompt of a request",
+				&REQUEST_TOKENS,
+			)?,
+			request_generation: histograms(
+				"vllm:request_generation_tokens",
+				"Tokens of the answer to a request",
+				&REQUEST_TOKENS,
+			)?,
 			prompt_tokens: counters("vllm:prompt_tokens_total", "Tokens of prompts", &[MODEL])?,
 			generation_tokens: counters(
 				"vllm:generation_tokens_total",
@@ -150,29 +184,27 @@ impl GatewayMetrics {
 		self.lora.lock().get(name).copied().unwrap_or_default()
 	}
 
-	/// Begins to watch a request for a model.
-	pub fn watch(self: &Arc<Self>, model: &str, has_adapter: bool) -> Watch {
-		if has_adapter {
+	/// Begins to watch a request for a base model, or for an adapter on it, by its model's name.
+	pub fn watch(self: &Arc<Self>, base: &str, adapter: Option<&str>) -> Watch {
+		if let Some(name) = adapter {
 			let mut lora = self.lora.lock();
-			let adapter = lora.entry(model.into()).or_default();
+			let adapter = lora.entry(name.into()).or_default();
 			adapter.hits = adapter.hits.saturating_add(1);
 			adapter.waiting = adapter.waiting.saturating_add(1);
 		}
-		let begun = Instant::now();
-		let stage = has_adapter.then_some(Stage::Waiting);
 		Watch {
 			metrics: self.clone(),
-			model: model.into(),
-			begun,
-			last_token: None,
-			stage,
+			base: base.into(),
+			begun: Instant::now(),
+			tokens: None,
+			adapter: adapter.map(|name| (name.into(), Stage::Waiting)),
 			ended: false,
 		}
 	}
 
-	fn moves(&self, model: &str, from: Stage, to: Option<Stage>) {
+	fn moves(&self, adapter: &str, from: Stage, to: Option<Stage>) {
 		let mut lora = self.lora.lock();
-		let adapter = lora.entry(model.into()).or_default();
+		let adapter = lora.entry(adapter.into()).or_default();
 		match from {
 			Stage::Waiting => adapter.waiting = adapter.waiting.saturating_sub(1),
 			Stage::Running => adapter.running = adapter.running.saturating_sub(1),
@@ -213,18 +245,19 @@ enum Stage {
 #[derive(Debug)]
 pub struct Watch {
 	metrics: Arc<GatewayMetrics>,
-	model: Arc<str>,
+	base: Arc<str>,
 	begun: Instant,
-	last_token: Option<Instant>,
-	/// Where a request with an adapter is.
-	stage: Option<Stage>,
+	/// When the first token came, and the last one so far.
+	tokens: Option<(Instant, Instant)>,
+	/// The adapter of a request that has one, and where the request is.
+	adapter: Option<(Arc<str>, Stage)>,
 	ended: bool,
 }
 
 impl Watch {
 	/// This happened now. `prompt_tokens` is the length of its prompt.
 	pub fn see(&mut self, event: &Event, prompt_tokens: usize) {
-		let (metrics, model) = (&self.metrics, [&*self.model]);
+		let (metrics, model) = (&self.metrics, [&*self.base]);
 		match event {
 			Event::Prompt { cached_tokens, .. } => {
 				metrics.prompt_tokens.with_label_values(&model).inc_by(prompt_tokens as u64);
@@ -234,38 +267,58 @@ impl Watch {
 			},
 			Event::Token { .. } => {
 				let now = Instant::now();
-				let (histogram, since) = match self.last_token.replace(now) {
-					None => (&metrics.first_token, self.begun),
-					Some(last) => (&metrics.between_tokens, last),
+				let (histogram, first, since) = match self.tokens {
+					None => (&metrics.first_token, now, self.begun),
+					Some((first, last)) => (&metrics.between_tokens, first, last),
 				};
+				self.tokens = Some((first, now));
 				histogram.with_label_values(&model).observe((now - since).as_secs_f64());
 				metrics.generation_tokens.with_label_values(&model).inc();
 			},
 			Event::Finished(answer) => {
-				let seconds = self.begun.elapsed().as_secs_f64();
-				metrics.request.with_label_values(&model).observe(seconds);
-				self.end(match answer.finish_reason {
+				let reason = match answer.finish_reason {
 					FinishReason::StopToken(_) | FinishReason::StopString(_) => "stop",
 					FinishReason::Length => "length",
 					FinishReason::Cancelled => ABORTED,
-				});
+				};
+				if reason != ABORTED {
+					self.answered(answer);
+				}
+				self.end(reason);
 			},
 			Event::Failed(_) => self.end("error"),
+		}
+	}
+
+	/// The whole answer is there.
+	fn answered(&self, answer: &Answer) {
+		let (metrics, model) = (&self.metrics, [&*self.base]);
+		let observe = |of: &HistogramVec, value: f64| of.with_label_values(&model).observe(value);
+		let count = answer.tokens.len();
+		observe(&metrics.request, self.begun.elapsed().as_secs_f64());
+		observe(&metrics.request_prompt, answer.prompt_tokens as f64);
+		observe(&metrics.request_generation, count as f64);
+		if let Some((first, last)) = self.tokens {
+			let seconds = (last - first).as_secs_f64();
+			observe(&metrics.decoding, seconds);
+			if count > 1 {
+				observe(&metrics.per_token, seconds / (count - 1) as f64);
+			}
 		}
 	}
 
 	fn end(&mut self, reason: &str) {
 		if !self.ended {
 			self.ended = true;
-			self.metrics.succeeded.with_label_values(&[&*self.model, reason]).inc();
+			self.metrics.succeeded.with_label_values(&[&*self.base, reason]).inc();
 			self.go(None);
 		}
 	}
 
 	fn go(&mut self, to: Option<Stage>) {
-		if let Some(from) = self.stage.take() {
-			self.metrics.moves(&self.model, from, to);
-			self.stage = to;
+		if let Some((adapter, from)) = self.adapter.take() {
+			self.metrics.moves(&adapter, from, to);
+			self.adapter = to.map(|to| (adapter, to));
 		}
 	}
 }

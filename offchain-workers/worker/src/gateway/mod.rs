@@ -144,7 +144,11 @@ impl Gateway {
 			.method_not_allowed_fallback(async || OpenAiError::method_not_allowed())
 			.layer(middleware::from_fn_with_state(self.clone(), callers::admit))
 			// What a load balancer asks needs no key.
-			.merge(Router::new().route("/health", get(models::health)))
+			.merge(
+				Router::new()
+					.route("/health", get(models::health))
+					.method_not_allowed_fallback(async || OpenAiError::method_not_allowed()),
+			)
 			.with_state(self)
 	}
 
@@ -187,6 +191,13 @@ impl Gateway {
 		self.metrics.render()
 	}
 
+	/// Writes down what all answers have cost, also those that were cut off. For the end, when the
+	/// engine has stopped.
+	pub async fn close(&self) {
+		// What goes wrong is in the log.
+		let _ = self.ledger.close().await;
+	}
+
 	/// How it stands, in the worker's health.
 	pub fn health(&self) -> Json<serde_json::Value> {
 		let counts = self.served.iter().map(|served| served.service.counts());
@@ -206,9 +217,10 @@ pub struct GatewayServer {
 }
 
 impl GatewayServer {
-	/// Takes no more requests, waits a while for the answers under way, cuts off those that have not
-	/// ended then, and writes down what they cost.
-	pub async fn stop(self) {
+	/// Takes no more requests, waits a while for the answers under way, and cuts off those that have
+	/// not ended then. What they cost is known for certain once nothing is computed any more: then
+	/// [`close`](Gateway::close) writes it down.
+	pub async fn stop(self) -> Arc<Gateway> {
 		let Self { gateway, server, drain } = self;
 		gateway.draining.store(true, Ordering::Relaxed);
 		let mut stopping = Box::pin(server.stop());
@@ -217,7 +229,6 @@ impl GatewayServer {
 			gateway.cut.cancel();
 			stopping.await;
 		}
-		// It has said so in the log.
-		let _ = gateway.ledger.flush().await;
+		gateway
 	}
 }

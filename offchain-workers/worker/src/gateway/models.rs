@@ -4,7 +4,7 @@ use super::{callers::Caller, error::OpenAiError, fields::Fields, serving::Asked,
 use crate::hexadecimal::show;
 use axum::{
 	body::Body,
-	extract::{Extension, Path, State},
+	extract::{rejection::PathRejection, Extension, Path, State},
 	http::StatusCode,
 	response::{IntoResponse, Response},
 	Json,
@@ -20,8 +20,10 @@ pub async fn list(State(gateway): State<Arc<Gateway>>) -> Json<Value> {
 
 pub async fn show_one(
 	State(gateway): State<Arc<Gateway>>,
-	Path(name): Path<String>,
+	name: Result<Path<String>, PathRejection>,
 ) -> Result<Json<Value>, OpenAiError> {
+	let Path(name) = name
+		.map_err(|_| OpenAiError::field("model", "The model's name in the path is not UTF-8."))?;
 	Ok(Json(model_json(&gateway, &gateway.model(&name)?)))
 }
 

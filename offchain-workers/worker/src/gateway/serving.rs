@@ -114,7 +114,7 @@ impl Gateway {
 		self.served.iter().find(|served| served.base.hashes.weights == weights)
 	}
 
-	/// A base model without an adapter.
+	/// A base model without an adapter, with the prices that are entered under its name.
 	fn bare(&self, name: &str) -> Option<Asked> {
 		let named = |served: &&Arc<Served>| served.base.name == name;
 		let served = self
@@ -122,7 +122,12 @@ impl Gateway {
 			.iter()
 			.find(named)
 			.or_else(|| hexadecimal::parse(name).and_then(|weights| self.served_by(weights)))?;
-		Some(Asked { name: served.base.name.clone(), served: served.clone(), entry: None })
+		let name = served.base.name.clone();
+		let entry =
+			self.context.catalogue.find(&name).filter(|entry| {
+				entry.base.0 == served.base.hashes.weights && entry.adapter.is_none()
+			});
+		Some(Asked { name, served: served.clone(), entry })
 	}
 
 	fn on(&self, base: &str, adapter: &str) -> Option<Asked> {

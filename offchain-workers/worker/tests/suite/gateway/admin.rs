@@ -2,9 +2,12 @@
 
 use super::{chat, gateway, gateway_in, model_name, with};
 use crate::support::{base, inference_order, text, trained_data, Client, Process};
+use openledger_engine::tiny;
 use openledger_primitives::training::TrainingResult;
+use openledger_worker::{Config, Daemon, GatewayConfig, StartError};
 use reqwest::{Method, StatusCode};
 use serde_json::{json, Value};
+use std::{ffi::OsStr, process::Command};
 
 /// An adapter as the operator loads it.
 pub fn load(name: &str, trained: &TrainingResult) -> Value {
@@ -145,25 +148,30 @@ async fn metrics_should_have_vllms_names() {
 	let answer = gateway.chat(&with(chat("Hello"), json!({"model": "lamp"}))).await;
 	let metrics = worker.client.get("/metrics").await.text().await.unwrap();
 	let usage = &answer["usage"];
+	// Whatever adapter answers, metrics have the base model's name.
+	let of_base =
+		|name: &str, value: &Value| format!("{name}{{model_name=\"{}\"}} {value}\n", model_name());
 	for line in [
-		format!("vllm:num_requests_running{{model_name=\"{}\"}} 0", model_name()),
-		format!("vllm:num_requests_waiting{{model_name=\"{}\"}} 0", model_name()),
-		format!("vllm:prompt_tokens_total{{model_name=\"lamp\"}} {}", usage["prompt_tokens"]),
-		format!(
-			"vllm:generation_tokens_total{{model_name=\"lamp\"}} {}",
-			usage["completion_tokens"]
-		),
-		"vllm:time_to_first_token_seconds_count{model_name=\"lamp\"} 1".into(),
-		"vllm:e2e_request_latency_seconds_count{model_name=\"lamp\"} 1".into(),
-		"vllm:prefix_cache_hits_total{model_name=\"lamp\"}".into(),
-		"vllm:prefix_cache_queries_total{model_name=\"lamp\"}".into(),
+		of_base("vllm:num_requests_running", &json!(0)),
+		of_base("vllm:num_requests_waiting", &json!(0)),
+		of_base("vllm:prompt_tokens_total", &usage["prompt_tokens"]),
+		of_base("vllm:generation_tokens_total", &usage["completion_tokens"]),
+		of_base("vllm:time_to_first_token_seconds_count", &json!(1)),
+		of_base("vllm:e2e_request_latency_seconds_count", &json!(1)),
+		of_base("vllm:prefix_cache_hits_total", &json!(0)),
+		of_base("vllm:prefix_cache_queries_total", &usage["prompt_tokens"]),
 		"vllm:inter_token_latency_seconds_bucket{".into(),
+		of_base("vllm:request_decode_time_seconds_count", &json!(1)),
+		of_base("vllm:request_time_per_output_token_seconds_count", &json!(1)),
+		of_base("vllm:request_prompt_tokens_sum", &usage["prompt_tokens"]),
+		of_base("vllm:request_generation_tokens_sum", &usage["completion_tokens"]),
 		"vllm:request_success_total{finished_reason=".into(),
 		"vllm:lora_requests_info{max_lora=".into(),
 		"openledger_worker_jobs_queued 0".into(),
 	] {
 		assert!(metrics.contains(&line), "{line}\n{metrics}");
 	}
+	assert!(!metrics.contains("model_name=\"lamp\""), "{metrics}");
 	let health = worker.client.json("/health").await;
 	assert_eq!(
 		health["gateway"],
@@ -173,4 +181,32 @@ async fn metrics_should_have_vllms_names() {
 	let none = worker.client.request(Method::POST, "/v1/chat/completions").send().await.unwrap();
 	assert_eq!(none.status(), StatusCode::NOT_FOUND);
 	worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn base_models_of_one_name_should_be_refused_before_anybody_asks() {
+	let folders = tempfile::tempdir().unwrap();
+	let bases = ["first", "second"].map(|folder| folders.path().join(folder).join("model"));
+	for (seed, base) in (0..).zip(&bases) {
+		tiny::write_model(base, seed).unwrap();
+	}
+	let mut config = Config::new(bases.to_vec(), folders.path().join("without"));
+	config.listen = ([127, 0, 0, 1], 0).into();
+	// The chain asks for base models by their hashes.
+	Daemon::start(config.clone()).await.unwrap().stop().await;
+	config.gateway = Some(GatewayConfig::new(([127, 0, 0, 1], 0).into()));
+	config.data = folders.path().join("with");
+	let error = Daemon::start(config).await.unwrap_err();
+	assert!(matches!(error, StartError::SameName { .. }), "{error}");
+	for expected in ["first/model", "second/model", "rename"] {
+		assert!(error.to_string().contains(expected), "{error}");
+	}
+	let output = Command::new(env!("CARGO_BIN_EXE_openledger-worker"))
+		.args(["--listen", "127.0.0.1:0", "--gateway", "127.0.0.1:0"])
+		.args(bases.iter().flat_map(|base| [OsStr::new("--base"), base.as_os_str()]))
+		.arg("--data")
+		.arg(folders.path().join("command"))
+		.output()
+		.unwrap();
+	assert_eq!(output.status.code(), Some(2));
 }

@@ -196,6 +196,9 @@ async fn what_is_no_json_and_what_is_no_path_should_be_refused() {
 		(Method::GET, CHAT, StatusCode::METHOD_NOT_ALLOWED),
 		(Method::DELETE, "/v1/models", StatusCode::METHOD_NOT_ALLOWED),
 		(Method::GET, "/v1/models/nothing", StatusCode::NOT_FOUND),
+		(Method::GET, "/v1/models/%ff", StatusCode::BAD_REQUEST),
+		(Method::GET, "/%ff", StatusCode::NOT_FOUND),
+		(Method::POST, "/health", StatusCode::METHOD_NOT_ALLOWED),
 	] {
 		let response = gateway.request(method, path).send().await.unwrap();
 		assert_eq!(refusal(response).await.0, status, "{path}");

@@ -99,6 +99,29 @@ async fn prompts_should_be_scored_as_the_model_scores_them() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn offsets_should_count_the_characters_before_each_token() {
+	let (worker, gateway) = gateway().await;
+	let prompt = "Zwölf € für Ärger";
+	// The answer is `A`s, which are token 3 + the place of their byte among all bytes.
+	let bias = json!({(3 + u32::from(b'A')).to_string(): 100});
+	let asked = json!({"echo": true, "logprobs": 1, "ignore_eos": true, "logit_bias": bias});
+	let body = with(completion(json!(prompt)), asked);
+	let whole = gateway.complete(&body).await;
+	let text = whole["choices"][0]["text"].as_str().unwrap();
+	assert_eq!(text, format!("{prompt}AAAAAAAA"));
+	// A token is a byte: it begins behind the characters that begin before it.
+	let before = |byte: usize| text.char_indices().filter(|(at, _)| *at < byte).count();
+	let expected: Vec<usize> = (0..text.len()).map(before).collect();
+	assert_eq!(whole["choices"][0]["logprobs"]["text_offset"], json!(expected));
+	let events = gateway.stream(COMPLETIONS, &body).await;
+	let lists =
+		events.iter().filter_map(|it| it["choices"][0]["logprobs"]["text_offset"].as_array());
+	let streamed: Vec<Value> = lists.flatten().cloned().collect();
+	assert_eq!(json!(streamed), json!(expected));
+	worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_model_should_say_that_it_has_no_embeddings() {
 	let (worker, gateway) = gateway().await;
 	let body = json!({"model": model_name(), "input": "text"});

@@ -1,7 +1,7 @@
 //! Who may ask, and for how much.
 
-use super::{admin::load, chat, gateway_in, key, refusal, with};
-use crate::support::{model, trained_data, Process};
+use super::{admin::load, chat, gateway_in, key, model_name, refusal, with};
+use crate::support::{base, model, trained_data, Process};
 use openledger_worker::{
 	gateway::{
 		amounts::Planks,
@@ -16,7 +16,8 @@ use std::{path::Path, process::Command, time::Duration};
 
 const CHAT: &str = "/v1/chat/completions";
 
-fn spent(data: &Path, name: &str) -> ledger::Spent {
+/// What a key has spent, as it stands on disk.
+pub fn spent(data: &Path, name: &str) -> ledger::Spent {
 	let keys = keys::list(data).unwrap();
 	let id = &keys.iter().find(|key| key.name == name).unwrap().id;
 	ledger::read(data).unwrap().get(id).copied().unwrap_or_default()
@@ -120,6 +121,18 @@ async fn a_limit_in_open_should_count_the_models_prices() {
 	let cost = (prompt_tokens * 1_000_000 + 2 * 3_000_000).div_ceil(1_000);
 	assert_eq!(spent(worker.data.path(), "alice").planks, Planks(cost));
 	assert_eq!(client.refused(CHAT, &body).await.0, StatusCode::TOO_MANY_REQUESTS);
+	// A base model with prices costs as much by whatever name it is asked for.
+	let prices = json!({"input_per_1000": "1000000000", "output_per_1000": "1000000000"});
+	let named = json!({"lora_name": model_name(), "prices": prices});
+	worker.client.ask("/v1/load_lora_adapter", &named).await;
+	for name in [model_name(), format!("{:#x}", base().weights)] {
+		let body = with(chat("Hello"), json!({"model": name}));
+		let (status, error) = client.refused(CHAT, &body).await;
+		assert_eq!(
+			(status, &error["code"]),
+			(StatusCode::TOO_MANY_REQUESTS, &json!("insufficient_quota"))
+		);
+	}
 	worker.stop().await;
 }
 

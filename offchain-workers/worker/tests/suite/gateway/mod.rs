@@ -3,6 +3,7 @@
 mod admin;
 mod attribution;
 mod bad_input;
+mod bounds;
 mod chat;
 mod completions;
 mod drain;

@@ -19,7 +19,8 @@ pub struct Limits {
 	pub max_active_adapters: usize,
 	/// Admissions of sequences with a later turn that one sequence has to bear while its adapter
 	/// is here: for an adapter that is already active, or because it needs more room than there
-	/// is. Then nobody behind it is admitted before it. Zero keeps to the turns strictly; after a
+	/// is. Then nobody behind it is admitted before it, save for tenants that have less than its own of
+	/// what runs, whose admissions do not count either. Zero keeps to the turns strictly; after a
 	/// preemption it is zero.
 	pub max_passed_over: usize,
 	/// Tokens that one prompt gets of a step, so that several can advance together.
